@@ -1,0 +1,33 @@
+"""What the HTTP surface asks of whoever knows the access tokens."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from homeserver.domain.requester import Requester
+
+
+class Authenticator(Protocol):
+    """Turns an access token into who makes the request."""
+
+    def remembered(self, token: str) -> Requester | None:
+        """The requester of a token seen before, without waiting, or None."""
+        ...
+
+    async def authenticate(self, token: str) -> Requester:
+        """The requester of a token. Raises UnknownToken (with soft_logout where the session has
+        expired but the device remains), UserLocked, UserDeactivated."""
+        ...
+
+    def note_use(self, requester: Requester, address: str, user_agent: str, now_ms: int) -> None:
+        """Remember when and from where a session was last seen. Does no I/O."""
+        ...
+
+
+def bearer_token(headers: dict[str, str], query_token: str | None) -> str | None:
+    """The token of ``Authorization: Bearer``, else of the ``access_token`` parameter that older
+    clients send."""
+    header = headers.get("authorization")
+    if header is not None and header[:7].lower() == "bearer ":
+        return header[7:].strip()
+    return query_token

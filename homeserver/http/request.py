@@ -1,0 +1,166 @@
+"""A request as handlers see it: parsed, authenticated, independent of the transport."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any, BinaryIO, TypeVar
+from urllib.parse import parse_qs
+
+import msgspec
+
+from homeserver.domain.errors import BadJson, InvalidParam, MissingParam, MissingToken, NotJson
+from homeserver.domain.identifiers import DeviceId, UserId
+from homeserver.domain.requester import Requester
+
+Model = TypeVar("Model", bound=msgspec.Struct)
+
+
+class Request:
+    """One request.
+
+    ``parameters`` holds the values of the path template, percent-decoded. ``content`` is the body,
+    spooled to disk when large. ``address`` is the client's IP address.
+    """
+
+    __slots__ = (
+        "_body",
+        "_query",
+        "_requester",
+        "address",
+        "content",
+        "content_length",
+        "headers",
+        "id",
+        "method",
+        "parameters",
+        "path",
+        "query_string",
+        "received_ms",
+    )
+
+    def __init__(
+        self,
+        *,
+        method: str,
+        path: str,
+        parameters: dict[str, str],
+        query_string: str,
+        headers: dict[str, str],
+        content: BinaryIO,
+        content_length: int,
+        address: str,
+        received_ms: int,
+        id: str,
+    ) -> None:
+        self.method = method
+        self.path = path
+        self.parameters = parameters
+        self.query_string = query_string
+        self.headers = headers
+        self.content = content
+        self.content_length = content_length
+        self.address = address
+        self.received_ms = received_ms
+        self.id = id
+        self._query: dict[str, list[str]] | None = None
+        self._requester: Requester | None = None
+
+    @property
+    def requester(self) -> Requester:
+        """Who makes the request; MissingToken on a public operation."""
+        if self._requester is None:
+            raise MissingToken()
+        return self._requester
+
+    @property
+    def requester_or_none(self) -> Requester | None:
+        """Who makes the request, if they said."""
+        return self._requester
+
+    def authenticate_as(self, requester: Requester) -> None:
+        """Note who makes the request (called once, by the dispatcher)."""
+        self._requester = requester
+
+    @property
+    def user_id(self) -> UserId:
+        """The requesting user."""
+        return self.requester.user_id
+
+    @property
+    def device_id(self) -> DeviceId | None:
+        """The requesting device."""
+        return self.requester.device_id
+
+    @property
+    def query(self) -> dict[str, list[str]]:
+        """All query parameters."""
+        if self._query is None:
+            self._query = (
+                parse_qs(self.query_string, keep_blank_values=True) if self.query_string else {}
+            )
+        return self._query
+
+    def query_value(self, name: str) -> str | None:
+        """The first value of a query parameter, or None."""
+        values = self.query.get(name)
+        return values[0] if values else None
+
+    def query_as(self, model: type[Model]) -> Model:
+        """The query as a typed model; InvalidParam or MissingParam when it does not fit."""
+        lists = _list_fields(model)
+        values = {k: v if k in lists else v[0] for k, v in self.query.items()}
+        try:
+            return msgspec.convert(values, model, strict=False)
+        except msgspec.ValidationError as error:
+            raise _parameter_error(error, InvalidParam) from None
+
+    def body_bytes(self) -> bytes:
+        """The whole body. For JSON; uploads read ``content`` piecemeal."""
+        self.content.seek(0)
+        return self.content.read()
+
+    def body_as(self, model: type[Model]) -> Model:
+        """The JSON body as a typed model; NotJson, BadJson or MissingParam. No body counts as {}."""
+        try:
+            return _decoder(model).decode(self.body_bytes() or b"{}")
+        except msgspec.ValidationError as error:
+            raise _parameter_error(error, BadJson) from None
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            raise NotJson() from None
+        except RecursionError:
+            raise BadJson("The JSON is nested too deeply") from None
+
+    def body_object(self) -> dict[str, Any]:
+        """The JSON body, which must be an object."""
+        try:
+            value = msgspec.json.decode(self.body_bytes() or b"{}")
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            raise NotJson() from None
+        except RecursionError:
+            raise BadJson("The JSON is nested too deeply") from None
+        if not isinstance(value, dict):
+            raise BadJson("The body must be a JSON object")
+        return value
+
+
+@lru_cache(maxsize=512)
+def _decoder(model: type[Model]) -> msgspec.json.Decoder[Model]:
+    return msgspec.json.Decoder(model)
+
+
+@lru_cache(maxsize=512)
+def _list_fields(model: type[msgspec.Struct]) -> frozenset[str]:
+    return frozenset(
+        field.encode_name
+        for field in msgspec.structs.fields(model)
+        if "list[" in str(field.type) or "List[" in str(field.type)
+    )
+
+
+def _parameter_error(
+    error: msgspec.ValidationError, otherwise: type[BadJson] | type[InvalidParam]
+) -> MissingParam | BadJson | InvalidParam:
+    message = str(error)
+    if "missing required field" in message:
+        return MissingParam(message)
+    return otherwise(message)

@@ -1,0 +1,411 @@
+"""The room actor: the one writer of a room.
+
+It builds each event on the newest state, committed or not, authorises it, and appends it to the
+log. Everything between reading the state and appending happens in one turn of the reactor, so the
+forward extremities of a room never race. When a commit fails, the actor is done for: whatever it
+built on that commit fails too, and the next request loads the room anew from the database.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Protocol
+
+import attrs
+from twisted.internet.defer import Deferred
+
+from homeserver.domain.auth_events import auth_event_keys
+from homeserver.domain.auth_rules import check_event_auth
+from homeserver.domain.canonical_json import JsonObject
+from homeserver.domain.errors import DatabaseUnavailable
+from homeserver.domain.events import (
+    Event,
+    EventDraft,
+    EventReference,
+    StateKey,
+    build_event,
+    reference_of,
+)
+from homeserver.domain.identifiers import EventId, RoomId, ServerName, UserId
+from homeserver.domain.power_levels import POWER_LEVELS_KEY, PowerLevels
+from homeserver.domain.redaction import redacted_event
+from homeserver.domain.relations import relation_of, thread_root_of
+from homeserver.domain.room_versions import EventFormat
+from homeserver.domain.signing import SigningKey
+from homeserver.log.log import Chain, Log
+from homeserver.ports.clock import Clock
+from homeserver.ports.events import (
+    EventAppend,
+    MembershipRow,
+    NewRoom,
+    NotificationRow,
+    RedactionRow,
+    RelationRow,
+    StoredEvent,
+    make_nid,
+)
+from homeserver.rooms.event_cache import EventCache
+from homeserver.rooms.transactions import TransactionIds
+from homeserver.rooms.view import CREATE, MEMBER, Member, RoomView
+
+
+@attrs.frozen(slots=True)
+class NewEvent:
+    """What a sender asks to be appended to a room.
+
+    ``device_id`` and ``txn_id`` are those of a request that may be repeated. ``target`` is the
+    event that an m.room.redaction redacts, if this server has it.
+    """
+
+    type: str
+    sender: UserId
+    content: JsonObject
+    state_key: str | None = None
+    redacts: EventId | None = None
+    target: StoredEvent | None = None
+    device_id: str | None = None
+    txn_id: str | None = None
+    origin_server_ts: int | None = None
+
+
+@attrs.frozen(slots=True)
+class Counted:
+    """How an event counts: for the room's ordinals, and for single users."""
+
+    notifies: bool
+    room_highlight: bool
+    notifications: tuple[NotificationRow, ...] = ()
+
+
+class Counter(Protocol):
+    """Decides how events count; see :mod:`homeserver.rooms.counting`."""
+
+    def count(self, event: Event, room: RoomView, power_levels: PowerLevels) -> Counted: ...
+
+
+@attrs.frozen(slots=True)
+class Author:
+    """What this server signs and counts its events with."""
+
+    server_name: ServerName
+    signing_key: SigningKey
+    clock: Clock
+    counter: Counter
+    new_event_id: Callable[[], EventId]
+
+
+class _HeadState(Mapping[StateKey, Event]):
+    """The state that the next event is checked against, as the authorisation rules look at it."""
+
+    def __init__(self, actor: RoomActor) -> None:
+        self._actor = actor
+
+    def __getitem__(self, key: StateKey) -> Event:
+        found = self._actor.head_event(key)
+        if found is None:
+            raise KeyError(key)
+        return found.event
+
+    def __iter__(self) -> Iterator[StateKey]:
+        yield from self._actor.head_keys()
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+
+class RoomActor:
+    """One room, while it is in memory."""
+
+    def __init__(
+        self,
+        view: RoomView,
+        log: Log,
+        events: EventCache,
+        author: Author,
+        on_break: Callable[[RoomActor], None],
+    ) -> None:
+        self.view = view
+        self.transactions = TransactionIds(view.nid, events.store)
+        self._log = log
+        self._events = events
+        self._author = author
+        self._chain = Chain(lambda: on_break(self))
+        self._state = _HeadState(self)
+        # What was built and not yet committed lies over the view.
+        self._ahead: dict[StateKey, StoredEvent] = {}
+        self._ahead_members: dict[UserId, Member] = {}
+        self._uncommitted: dict[int, StoredEvent | None] = {}
+        self._extremities = list(view.extremities)
+        self._ordinal = view.ordinal
+        self._room_highlight_ordinal = view.room_highlight_ordinal
+
+    @property
+    def busy(self) -> bool:
+        """Whether something is on its way to the database."""
+        return bool(self._uncommitted)
+
+    @property
+    def is_broken(self) -> bool:
+        """Whether a commit failed, so that this actor must not be used any more."""
+        return self._chain.broken
+
+    # --- the newest state, committed or not
+
+    def head_event(self, key: StateKey) -> StoredEvent | None:
+        """The newest state event of a place, if it is set and (for members) in memory."""
+        event = self._ahead.get(key)
+        if event is not None:
+            return event
+        if key[0] == MEMBER:
+            member = self.view.members.get(UserId(key[1]))
+            return self._events.get(member.nid) if member is not None else None
+        return self.view.state.get(key)
+
+    def head_keys(self) -> Iterator[StateKey]:
+        """Every place that is set in the newest state."""
+        keys = dict.fromkeys(self.view.state)
+        keys.update(dict.fromkeys((MEMBER, user) for user in self.view.members))
+        keys.update(dict.fromkeys(self._ahead))
+        return iter(keys)
+
+    def head_membership(self, user_id: UserId) -> str:
+        """The newest membership of a user."""
+        member = self._ahead_members.get(user_id) or self.view.members.get(user_id)
+        return member.membership if member is not None else "leave"
+
+    def head_power_levels(self) -> PowerLevels:
+        """The newest power levels."""
+        ahead = self._ahead.get(POWER_LEVELS_KEY)
+        if ahead is None and CREATE not in self._ahead:
+            return self.view.power_levels
+        return PowerLevels.in_state(self._state, self._create_event())
+
+    def _create_event(self) -> Event:
+        return (self._ahead.get(CREATE) or self.view.create).event
+
+    # --- appending
+
+    async def append(self, new: NewEvent) -> StoredEvent:
+        """Build, authorise and append an event; resolves after its commit.
+
+        Raises Forbidden when the authorisation rules refuse it, BadJson or TooLarge for content
+        that cannot be an event, DatabaseUnavailable when it could not be stored.
+        """
+        await self.prepare([new])
+        stored, committed = self.append_now(new)
+        await committed
+        return stored
+
+    async def prepare(self, news: Sequence[NewEvent]) -> None:
+        """Bring into memory what appending these needs. ``append_now`` may follow at once."""
+        while True:
+            missing = [
+                self.view.members[UserId(key[1])].nid
+                for new in news
+                for key in self._auth_keys(new)
+                if key[0] == MEMBER
+                and self.head_event(key) is None
+                and UserId(key[1]) in self.view.members
+            ]
+            if not missing:
+                return
+            await self._events.fetch(missing)
+
+    def append_now(self, new: NewEvent) -> tuple[StoredEvent, Deferred[None]]:
+        """Build, authorise and append in this turn of the reactor, after ``prepare``.
+
+        Returns the event and what resolves after its commit. Raises as :meth:`append`; nothing has
+        changed then.
+        """
+        append = self._make(new)
+        return append.stored, self.queue(append)
+
+    def begin(
+        self,
+        creation: NewEvent,
+        following: Callable[[RoomId], Sequence[NewEvent]],
+        new_room: NewRoom,
+    ) -> list[EventAppend]:
+        """Build the events that make the room, for ``queue`` to append one after the other.
+
+        Raises as :meth:`append`; the actor is of no use then.
+        """
+        first = self._make(creation)
+        self.view.room_id = first.stored.event.room_id
+        first.new_room = attrs.evolve(new_room, room_id=self.view.room_id)
+        return [first, *(self._make(new) for new in following(self.view.room_id))]
+
+    def queue(self, append: EventAppend) -> Deferred[None]:
+        """Hand an event that was built to the log; resolves after its commit."""
+        return self._log.append_event(append, self.view.shard, self._chain)
+
+    def _auth_keys(self, new: NewEvent) -> list[StateKey]:
+        return auth_event_keys(
+            self.view.version, new.type, new.state_key, new.sender, new.content
+        )
+
+    def _build(self, new: NewEvent) -> Event:
+        version = self.view.version
+        author = self._author
+        auth_events: list[EventReference] = []
+        for key in self._auth_keys(new):
+            found = self.head_event(key)
+            if found is not None:
+                auth_events.append(reference_of(found.event))
+        is_creation = new.type == "m.room.create"
+        implied_room_id = is_creation and version.room_id_is_create_hash
+        draft = EventDraft(
+            room_id=None if implied_room_id else self.view.room_id,
+            type=new.type,
+            sender=new.sender,
+            state_key=new.state_key,
+            content=new.content,
+            origin_server_ts=new.origin_server_ts or author.clock.now_ms(),
+            redacts=new.redacts,
+        )
+        return build_event(
+            draft,
+            version,
+            prev_events=[reference_of(e.event) for e in self._extremities],
+            auth_events=auth_events,
+            depth=1 + max((e.event.depth for e in self._extremities), default=0),
+            server_name=author.server_name,
+            signing_key=author.signing_key,
+            event_id=author.new_event_id() if version.event_format is EventFormat.V1 else None,
+        )
+
+    def _make(self, new: NewEvent) -> EventAppend:
+        """Build and authorise an event and advance to it, so that the next one builds on it."""
+        if self._chain.broken:
+            raise DatabaseUnavailable(500, "The room is being loaded again")
+        view = self.view
+        event = self._build(new)
+        if event.type == "m.room.create":
+            check_event_auth(event, {}, None)
+            counted = Counted(False, False)
+        else:
+            check_event_auth(event, self._state, self._create_event())
+            counted = self._author.counter.count(event, view, self.head_power_levels())
+        self._ordinal += counted.notifies
+        self._room_highlight_ordinal += counted.room_highlight
+        position = self._log.next_position(view.shard)
+        previous = None
+        replaces_nid = None
+        if event.state_key is not None:
+            key = event.state_map_key()
+            previous = self.head_event(key)
+            replaces_nid = previous.nid if previous is not None else None
+        relation = relation_of(event.content) if event.state_key is None else None
+        stored = StoredEvent(
+            event=event,
+            nid=make_nid(position, view.shard),
+            room_nid=view.nid,
+            position=position,
+            sub=0,
+            state_position=position - 1,
+            replaces_nid=replaces_nid,
+            ordinal=self._ordinal,
+            room_highlight_ordinal=self._room_highlight_ordinal,
+            notifies=counted.notifies,
+            room_highlight=counted.room_highlight,
+            thread_root=thread_root_of(event.content) if event.state_key is None else None,
+            device_id=new.device_id if new.txn_id is not None else None,
+            txn_id=new.txn_id,
+            redacted_by=None,
+        )
+        append = EventAppend(
+            stored=stored,
+            membership=_membership_row(event),
+            relation=(
+                RelationRow(relation.target_event_id, relation.rel_type, relation.key)
+                if relation is not None
+                and relation.rel_type is not None
+                and relation.target_event_id is not None
+                else None
+            ),
+            notifications=counted.notifications,
+            redaction=_redaction_row(event, new.target),
+            extremities=(stored.nid,) if len(self._extremities) > 1 else None,
+        )
+        self._step(stored, previous)
+        return append
+
+    def _step(self, stored: StoredEvent, previous: StoredEvent | None) -> None:
+        event = stored.event
+        self._extremities = [stored]
+        self._uncommitted[stored.nid] = previous
+        if event.state_key is None:
+            return
+        self._ahead[event.state_map_key()] = stored
+        if event.type == MEMBER:
+            name = event.content.get("displayname")
+            self._ahead_members[UserId(event.state_key)] = Member(
+                str(event.content["membership"]), stored.nid, name if type(name) is str else None
+            )
+
+    # --- commits
+
+    def committed(self, append: EventAppend) -> None:
+        """Take in that an event of this actor was committed (called by the directory)."""
+        stored = append.stored
+        event = stored.event
+        previous = self._uncommitted.pop(stored.nid, None)
+        self.view.apply_event(append, previous)
+        if event.state_key is not None:
+            key = event.state_map_key()
+            if event.type == MEMBER:
+                self._events.put(stored)
+                user = UserId(event.state_key)
+                ahead = self._ahead_members.get(user)
+                if ahead is not None and ahead.nid == stored.nid:
+                    del self._ahead_members[user]
+            held = self._ahead.get(key)
+            if held is not None and held.nid == stored.nid:
+                del self._ahead[key]
+        if append.redaction is not None:
+            self._redacted(append)
+
+    def _redacted(self, append: EventAppend) -> None:
+        redaction = append.redaction
+        assert redaction is not None
+        for event in [*self.view.tail, *self.view.state.values()]:
+            if event.nid == redaction.target_nid:
+                self.view.replace(_redacted_form(event, redaction))
+                break
+        cached = self._events.get(redaction.target_nid)
+        if cached is not None:
+            self._events.put(_redacted_form(cached, redaction))
+
+
+def _redacted_form(stored: StoredEvent, redaction: RedactionRow) -> StoredEvent:
+    return attrs.evolve(
+        stored,
+        event=Event.from_pdu(redaction.pdu, stored.event.version, stored.event.event_id),
+        redacted_by=redaction.redacted_by,
+        client=None,
+    )
+
+
+def _membership_row(event: Event) -> MembershipRow | None:
+    if event.type != MEMBER or event.state_key is None:
+        return None
+    name, avatar = event.content.get("displayname"), event.content.get("avatar_url")
+    return MembershipRow(
+        user_id=UserId(event.state_key),
+        membership=str(event.content["membership"]),
+        sender=event.sender,
+        display_name=name if type(name) is str else None,
+        avatar_url=avatar if type(avatar) is str else None,
+    )
+
+
+def _redaction_row(event: Event, target: StoredEvent | None) -> RedactionRow | None:
+    if target is None or event.type != "m.room.redaction" or target.redacted_by is not None:
+        return None
+    redacted = redacted_event(target.event)
+    return RedactionRow(
+        target_nid=target.nid,
+        pdu=redacted.pdu,
+        redacted_by=event.event_id,
+        was_related=relation_of(target.event.content) is not None,
+    )

@@ -1,0 +1,202 @@
+"""The directory of rooms: loads actors, keeps them current, lets idle ones go."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Sequence
+
+from twisted.internet.defer import Deferred
+
+from homeserver.domain.errors import DatabaseUnavailable, NotFound
+from homeserver.domain.identifiers import RoomId
+from homeserver.log.entries import Entry, EventEntry, ReceiptEntry, TypingEntry
+from homeserver.log.log import Log
+from homeserver.log.shards import shard_of_new_room
+from homeserver.ports.events import NewRoom, StoredEvent, make_nid
+from homeserver.ports.rooms import RoomRow, RoomSnapshot, RoomStore
+from homeserver.rooms.actor import Author, NewEvent, RoomActor
+from homeserver.rooms.event_cache import EventCache
+from homeserver.rooms.view import TAIL, RoomView
+
+
+class RoomDirectory:
+    """Every room of this server, those in memory within a budget of bytes."""
+
+    def __init__(
+        self,
+        log: Log,
+        store: RoomStore,
+        events: EventCache,
+        author: Author,
+        budget_bytes: int,
+    ) -> None:
+        self.store = store
+        self.events = events
+        self._log = log
+        self._author = author
+        self._budget = budget_bytes
+        self._actors: OrderedDict[int, RoomActor] = OrderedDict()
+        self._nids: dict[RoomId, int] = {}
+        self._loading: dict[int, list[Deferred[None]]] = {}
+        self._seed = 0
+        self._weights: dict[int, int] = {}
+        self.bytes = 0
+        self.on_load: list[Callable[[RoomView], None]] = []
+        log.subscribe(self._apply)
+
+    # --- finding
+
+    async def by_id(self, room_id: RoomId) -> RoomActor:
+        """The actor of a room. NotFound when this server does not know the room."""
+        nid = self._nids.get(room_id)
+        if nid is None:
+            rows = await self.store.find([room_id])
+            if not rows:
+                raise NotFound("Unknown room")
+            nid = self._know(rows[0])
+        return await self.by_nid(nid)
+
+    async def by_nid(self, nid: int) -> RoomActor:
+        """The actor of a room that exists."""
+        actor = self._actors.get(nid)
+        if actor is None:
+            return (await self.load([nid]))[nid]
+        self._actors.move_to_end(nid)
+        return actor
+
+    async def knows(self, room_id: RoomId) -> bool:
+        """Whether this server has the room."""
+        return room_id in self._nids or bool(await self.store.find([room_id]))
+
+    def loaded(self, nid: int) -> RoomActor | None:
+        """The actor of a room that is in memory."""
+        return self._actors.get(nid)
+
+    def views(self) -> Iterable[RoomView]:
+        """The rooms in memory."""
+        return [actor.view for actor in self._actors.values()]
+
+    async def load(self, nids: Iterable[int]) -> dict[int, RoomActor]:
+        """The actors of many rooms; those not in memory are read in a fixed number of queries."""
+        wanted = list(nids)
+        pinned: dict[int, RoomActor] = {}
+        mine = []
+        for nid in wanted:
+            actor = self._actors.get(nid)
+            if actor is not None:
+                self._actors.move_to_end(nid)
+                pinned[nid] = actor
+            elif nid not in self._loading:
+                self._loading[nid] = []
+                mine.append(nid)
+        if mine:
+            pinned.update(await self._load(mine))
+        for nid in wanted:
+            if nid not in pinned:
+                pinned[nid] = await self._loaded_by_another(nid)
+        self._evict(pinned)
+        return pinned
+
+    async def _load(self, nids: list[int]) -> dict[int, RoomActor]:
+        made = {}
+        try:
+            for snapshot in await self.store.load(nids, TAIL):
+                made[snapshot.row.room_nid] = self._adopt(snapshot)
+        finally:
+            for nid in nids:
+                for waiting in self._loading.pop(nid):
+                    waiting.callback(None)
+        return made
+
+    async def _loaded_by_another(self, nid: int) -> RoomActor:
+        while nid in self._loading:
+            waiting: Deferred[None] = Deferred()
+            self._loading[nid].append(waiting)
+            await waiting
+        actor = self._actors.get(nid)
+        if actor is None:
+            raise DatabaseUnavailable(500, "The room could not be loaded")
+        return actor
+
+    def _adopt(self, snapshot: RoomSnapshot) -> RoomActor:
+        actor = self._actor(RoomView(snapshot))
+        self._know(snapshot.row)
+        self._keep(actor)
+        return actor
+
+    def _actor(self, view: RoomView) -> RoomActor:
+        for notice in self.on_load:
+            notice(view)
+        return RoomActor(view, self._log, self.events, self._author, self._drop)
+
+    def _know(self, row: RoomRow) -> int:
+        self._nids[row.room_id] = row.room_nid
+        return row.room_nid
+
+    # --- creating
+
+    def create(
+        self,
+        version: str,
+        creation: NewEvent,
+        following: Callable[[RoomId], Sequence[NewEvent]],
+        *,
+        room_id: RoomId | None,
+        published: bool,
+    ) -> tuple[RoomActor, list[StoredEvent], Deferred[None]]:
+        """Make a room of its first events, all in one batch; resolves after its commit.
+
+        ``room_id`` is None where the room version derives it from the create event. ``following``
+        gives the events after the create event, for the room's id. Raises as
+        ``RoomActor.append_now``; nothing is stored then.
+        """
+        self._seed += 1
+        shard = shard_of_new_room(self._seed, self._log.shards)
+        nid = make_nid(self._log.next_position(shard), shard)
+        row = RoomRow(nid, room_id or RoomId(""), version, shard, published)
+        actor = self._actor(RoomView(RoomSnapshot(row, [], [], [], [], [], older=False)))
+        new_room = NewRoom(row.room_id, version, shard, published, self._author.clock.now_ms())
+        appends = actor.begin(creation, following, new_room)
+        self._nids[actor.view.room_id] = nid
+        self._keep(actor)
+        committed = [actor.queue(append) for append in appends]
+        return actor, [append.stored for append in appends], committed[-1]
+
+    # --- keeping current
+
+    def _apply(self, entries: Sequence[Entry]) -> None:
+        for entry in entries:
+            if isinstance(entry, EventEntry):
+                actor = self._actors.get(entry.append.stored.room_nid)
+                if actor is not None:
+                    actor.committed(entry.append)
+            elif isinstance(entry, ReceiptEntry):
+                actor = self._actors.get(entry.room_nid)
+                if actor is not None:
+                    actor.view.apply_receipts(entry.receipts)
+            elif isinstance(entry, TypingEntry):
+                actor = self._actors.get(entry.room_nid)
+                if actor is not None:
+                    actor.view.apply_typing(entry.user_ids, entry.position)
+
+    def _keep(self, actor: RoomActor) -> None:
+        nid = actor.view.nid
+        self._actors[nid] = actor
+        self._weights[nid] = actor.view.weight
+        self.bytes += self._weights[nid]
+
+    def _drop(self, actor: RoomActor) -> None:
+        nid = actor.view.nid
+        if self._actors.get(nid) is actor:
+            del self._actors[nid]
+            self._nids.pop(actor.view.room_id, None)
+            self.bytes -= self._weights.pop(nid)
+
+    def _evict(self, pinned: dict[int, RoomActor]) -> None:
+        for nid in list(self._actors):
+            if self.bytes <= self._budget:
+                return
+            actor = self._actors[nid]
+            if nid not in pinned and not actor.busy:
+                self._drop(actor)
+

@@ -1,0 +1,210 @@
+"""A room as readers see it: what has been committed, kept current by the log's entries."""
+
+from __future__ import annotations
+
+from collections import OrderedDict, deque
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from homeserver.domain.events import StateKey
+from homeserver.domain.identifiers import EventId, UserId
+from homeserver.domain.power_levels import POWER_LEVELS_KEY, PowerLevels
+from homeserver.domain.room_versions import RoomVersion, room_version
+from homeserver.ports.events import EventAppend, StoredEvent
+from homeserver.ports.receipts import ReceiptRow
+from homeserver.ports.rooms import MemberRow, Order, RoomRow, RoomSnapshot
+
+MEMBER = "m.room.member"
+CREATE: StateKey = ("m.room.create", "")
+NOWHERE: Order = (-1, 0)
+
+# Timeline events kept in memory for each room.
+TAIL = 40
+
+
+class Member(NamedTuple):
+    """One user's membership: what, by which event, under which name."""
+
+    membership: str
+    nid: int
+    display_name: str | None
+
+
+class RoomView:
+    """The committed state and newest events of one room."""
+
+    def __init__(self, snapshot: RoomSnapshot) -> None:
+        row: RoomRow = snapshot.row
+        self.nid = row.room_nid
+        self.room_id = row.room_id
+        self.shard = row.shard
+        self.published = row.published
+        self.version: RoomVersion = room_version(row.version)
+        self.state: dict[StateKey, StoredEvent] = {
+            e.event.state_map_key(): e for e in snapshot.state
+        }
+        self.members: dict[UserId, Member] = {}
+        self.counts: dict[str, int] = {}
+        for member in snapshot.members:
+            self._set_member(member)
+        self.tail: deque[StoredEvent] = deque(snapshot.tail)
+        """The newest timeline events, oldest first: every one after ``tail_after``."""
+        self.tail_after: Order = NOWHERE
+        if snapshot.older and self.tail:
+            first = self.tail[0]
+            self.tail_after = (first.position, first.sub - 1)
+        self.extremities: list[StoredEvent] = snapshot.extremities
+        newest = self.tail[-1] if self.tail else None
+        self.ordinal = newest.ordinal if newest else 0
+        self.room_highlight_ordinal = newest.room_highlight_ordinal if newest else 0
+        self.position = newest.position if newest else 0
+        self.receipts: OrderedDict[tuple[str, str, str], ReceiptRow] = OrderedDict(
+            ((r.user_id, r.receipt_type, r.thread_id), r) for r in snapshot.receipts
+        )
+        """By (user, type, thread), in the order of their positions."""
+        self.typing: tuple[UserId, ...] = ()
+        self.typing_position = 0
+        self.related: set[EventId] = set()
+        """Events that something in the tail relates to."""
+        self.previous: dict[int, StoredEvent] = {}
+        """By number of a state event of the tail: the event whose place it took."""
+        self._power_levels: PowerLevels | None = None
+
+    @property
+    def create(self) -> StoredEvent:
+        """The event that made the room."""
+        return self.state[CREATE]
+
+    @property
+    def power_levels(self) -> PowerLevels:
+        """The power levels in force."""
+        if self._power_levels is None:
+            event = self.state.get(POWER_LEVELS_KEY)
+            self._power_levels = PowerLevels.of(
+                event.event.content if event else None, self.create.event
+            )
+        return self._power_levels
+
+    def membership(self, user_id: UserId) -> str:
+        """What a user is to the room; "leave" for who never was in it."""
+        member = self.members.get(user_id)
+        return member.membership if member is not None else "leave"
+
+    def is_joined(self, user_id: UserId) -> bool:
+        """Whether a user is in the room."""
+        return self.membership(user_id) == "join"
+
+    @property
+    def joined_count(self) -> int:
+        """How many users are in the room."""
+        return self.counts.get("join", 0)
+
+    @property
+    def invited_count(self) -> int:
+        """How many users are invited."""
+        return self.counts.get("invite", 0)
+
+    def joined(self) -> Iterator[UserId]:
+        """The users who are in the room."""
+        return (user for user, member in self.members.items() if member.membership == "join")
+
+    def content(self, type: str, state_key: str = "") -> dict[str, object]:
+        """The content of a current state event (not of members); {} when there is none."""
+        event = self.state.get((type, state_key))
+        return event.event.content if event is not None else {}
+
+    def after(self, order: Order) -> list[StoredEvent] | None:
+        """The timeline events after a place, oldest first; None when memory does not reach back."""
+        if order < self.tail_after:
+            return None
+        found = []
+        for event in reversed(self.tail):
+            if event.order <= order:
+                break
+            found.append(event)
+        found.reverse()
+        return found
+
+    def receipts_after(self, position: int) -> list[ReceiptRow]:
+        """The receipts that moved after a position."""
+        found = []
+        for receipt in reversed(self.receipts.values()):
+            if receipt.position <= position:
+                break
+            found.append(receipt)
+        return found
+
+    def apply_event(self, append: EventAppend, previous: StoredEvent | None) -> None:
+        """Take in an event that was committed."""
+        stored = append.stored
+        event = stored.event
+        if append.membership is not None:
+            change = append.membership
+            self._set_member(
+                MemberRow(change.user_id, change.membership, stored.nid, change.display_name)
+            )
+        elif event.state_key is not None:
+            self.state[event.type, event.state_key] = stored
+            if (event.type, event.state_key) == POWER_LEVELS_KEY:
+                self._power_levels = None
+        if previous is not None:
+            self.previous[stored.nid] = previous
+        if append.relation is not None:
+            self.related.add(append.relation.target_event_id)
+        self.tail.append(stored)
+        if len(self.tail) > TAIL:
+            gone = self.tail.popleft()
+            self.tail_after = gone.order
+            self.previous.pop(gone.nid, None)
+            if not gone.position % 64:
+                # Forget now and then which old events something relates to.
+                self.related.intersection_update({e.event.event_id for e in self.tail})
+        self.ordinal = stored.ordinal
+        self.room_highlight_ordinal = stored.room_highlight_ordinal
+        self.position = max(self.position, stored.position)
+
+    def replace(self, redacted: StoredEvent) -> None:
+        """Put the redacted form of an event in its place."""
+        for index, event in enumerate(self.tail):
+            if event.nid == redacted.nid:
+                self.tail[index] = redacted
+        key = (redacted.event.type, redacted.event.state_key)
+        held = self.state.get(key) if key[1] is not None else None  # type: ignore[arg-type]
+        if held is not None and held.nid == redacted.nid:
+            self.state[redacted.event.state_map_key()] = redacted
+            self._power_levels = None
+        for nid, event in self.previous.items():
+            if event.nid == redacted.nid:
+                self.previous[nid] = redacted
+
+    def apply_receipts(self, receipts: tuple[ReceiptRow, ...]) -> None:
+        """Take in receipts that moved."""
+        for receipt in receipts:
+            key = (receipt.user_id, receipt.receipt_type, receipt.thread_id)
+            self.receipts[key] = receipt
+            self.receipts.move_to_end(key)
+            self.position = max(self.position, receipt.position)
+
+    def apply_typing(self, user_ids: tuple[UserId, ...], position: int) -> None:
+        """Take in who types."""
+        self.typing = user_ids
+        self.typing_position = position
+        self.position = max(self.position, position)
+
+    def _set_member(self, row: MemberRow) -> None:
+        known = self.members.get(row.user_id)
+        if known is not None:
+            self.counts[known.membership] -= 1
+        self.counts[row.membership] = self.counts.get(row.membership, 0) + 1
+        self.members[row.user_id] = Member(row.membership, row.event_nid, row.display_name)
+
+    @property
+    def weight(self) -> int:
+        """About how many bytes of memory it takes."""
+        return (
+            4000
+            + 260 * len(self.members)
+            + 300 * len(self.receipts)
+            + sum(e.weight for e in self.tail)
+            + sum(e.weight for e in self.state.values())
+        )

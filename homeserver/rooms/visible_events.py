@@ -1,0 +1,136 @@
+"""Which events of a room a user may see. Client-server API, "Room History Visibility"."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import attrs
+
+from homeserver.domain.identifiers import UserId
+from homeserver.domain.membership import Membership, parse_membership
+from homeserver.domain.visibility import (
+    HistoryVisibility,
+    may_see_event,
+    parse_history_visibility,
+)
+from homeserver.ports.events import StoredEvent
+from homeserver.ports.rooms import RoomStore
+from homeserver.rooms.event_cache import EventCache
+from homeserver.rooms.view import MEMBER, RoomView
+
+VISIBILITY = ("m.room.history_visibility", "")
+
+
+@attrs.frozen(slots=True)
+class _Step:
+    """From a position on, a place of the state had this value."""
+
+    position: int
+    value: str
+
+
+@attrs.frozen(slots=True)
+class VisibleHistory:
+    """How a room's visibility and one user's membership changed over time."""
+
+    visibility: list[_Step]
+    membership: list[_Step]
+    last_join: int
+    """The last position at which the user became joined, or -1."""
+
+    def membership_before(self, position: int) -> Membership:
+        """The user's membership in the state before a position."""
+        return Membership(_before(self.membership, position, "leave"))
+
+    def allows(self, stored: StoredEvent, user_id: UserId) -> bool:
+        """Whether the user may see an event."""
+        event = stored.event
+        own = event.type == MEMBER and event.state_key == user_id
+        changes = (event.type, event.state_key) == VISIBILITY
+        return may_see_event(
+            visibility=HistoryVisibility(_before(self.visibility, stored.position, "shared")),
+            membership=self.membership_before(stored.position),
+            joined_later=self.last_join > stored.position,
+            new_visibility=parse_history_visibility(event.content) if changes else None,
+            new_membership=parse_membership(event.content) if own else None,
+        )
+
+
+def _before(steps: list[_Step], position: int, otherwise: str) -> str:
+    value = otherwise
+    for step in steps:
+        if step.position >= position:
+            break
+        value = step.value
+    return value
+
+
+class Visibility:
+    """Filters events by what a user may see."""
+
+    def __init__(self, store: RoomStore, events: EventCache) -> None:
+        self._store = store
+        self._events = events
+
+    async def history(self, room: RoomView, user_id: UserId) -> VisibleHistory:
+        """How visibility and membership changed: one query over the few rows of two places."""
+        spans = await self._store.state_history(room.nid, [VISIBILITY, (MEMBER, user_id)])
+        events = await self._events.fetch(s.event_nid for s in spans)
+        visibility, membership = [], []
+        last_join, current = -1, "leave"
+        for span in spans:
+            content = events[span.event_nid].event.content
+            if span.type == MEMBER:
+                value = parse_membership(content) or Membership.LEAVE
+                membership.append(_Step(span.from_position, value))
+                if value == "join" and current != "join":
+                    last_join = span.from_position
+                current = value
+            else:
+                visibility.append(_Step(span.from_position, parse_history_visibility(content)))
+        return VisibleHistory(visibility, membership, last_join)
+
+    def all_visible(self, room: RoomView, user_id: UserId, oldest: StoredEvent | None) -> bool:
+        """Whether, without asking the database, a joined user may see everything from ``oldest``.
+
+        So it is while the room shares its history with members and did when ``oldest`` came.
+        """
+        if not room.is_joined(user_id):
+            return False
+        event = room.state.get(VISIBILITY)
+        visibility = parse_history_visibility(event.event.content if event else None)
+        if visibility not in (HistoryVisibility.SHARED, HistoryVisibility.WORLD_READABLE):
+            return False
+        return event is None or event.replaces_nid is None or (
+            oldest is not None and event.position < oldest.position
+        )
+
+    async def visible(
+        self, room: RoomView, user_id: UserId, events: Sequence[StoredEvent]
+    ) -> tuple[list[StoredEvent], dict[int, str]]:
+        """The events that the user may see, and by number the user's membership where not join."""
+        if not events:
+            return [], {}
+        oldest = min(events, key=lambda e: e.order)
+        joined = room.members.get(user_id)
+        if (
+            self.all_visible(room, user_id, oldest)
+            and joined is not None
+            and joined.nid >> 8 < oldest.position
+        ):
+            return list(events), {}
+        history = await self.history(room, user_id)
+        seen = [e for e in events if history.allows(e, user_id)]
+        memberships = {
+            e.nid: membership
+            for e in seen
+            if (membership := self._membership_at(e, user_id, history)) != "join"
+        }
+        return seen, memberships
+
+    @staticmethod
+    def _membership_at(stored: StoredEvent, user_id: UserId, history: VisibleHistory) -> str:
+        event = stored.event
+        if event.type == MEMBER and event.state_key == user_id:
+            return str(event.content.get("membership", "leave"))
+        return history.membership_before(stored.position)

@@ -1,0 +1,1 @@
+"""What the harness makes happen, one module an idea."""

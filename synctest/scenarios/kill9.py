@@ -1,0 +1,92 @@
+"""The server is killed at random moments, and nothing that it acknowledged is lost."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Mapping
+from typing import ClassVar
+
+import attrs
+
+from synctest.cast import Site, gather_cast
+from synctest.connection import Homeserver
+from synctest.convergence import check_convergence
+from synctest.follower import Follower
+from synctest.ledger import Ledger
+from synctest.letters import Letters
+from synctest.load import load
+from synctest.process import ServerProcess
+
+
+@attrs.frozen
+class Kill9:
+    """kill -9 under load, ``kills`` times; clients repeat what was not answered.
+
+    A kill strikes up to ``longest_life`` seconds after the server became ready.
+    """
+
+    name: ClassVar[str] = "kill9"
+    controls_process: ClassVar[bool] = True
+
+    kills: int = 100
+    users: int = 4
+    devices: int = 2
+    rooms: int = 3
+    longest_life: float = 1.0
+    seed: int = 0
+
+    async def run(self, site: Site) -> Mapping[str, int]:
+        """Raises `ScenarioFailed`; returns figures for the report."""
+        async with Homeserver(site.url, patience=120.0) as homeserver:
+            cast = await gather_cast(
+                homeserver,
+                site.register,
+                users=self.users,
+                devices=self.devices,
+                rooms=self.rooms,
+            )
+            followers = [Follower(device) for device in cast.devices]
+            ledger, letters = Ledger(), Letters()
+            reaper = Reaper(site.own_process, random.Random(self.seed))
+            async with load(cast, followers, ledger, letters, self.seed):
+                for _ in range(self.kills):
+                    await asyncio.sleep(reaper.dice.uniform(0, self.longest_life))
+                    await reaper.strike(ledger.unanswered)
+            histories = await check_convergence(cast, followers, ledger)
+            await letters.collect(followers)
+            await ledger.check_repeats()
+            return {
+                "kills": self.kills,
+                "kills while starting": reaper.kills_while_starting,
+                "sends cut short": reaper.sends_cut_short,
+                "requests repeated": homeserver.repeats,
+                "messages": len(ledger.acknowledged),
+                "to-device messages": len(letters),
+                "events": sum(map(len, histories.values())),
+            }
+
+
+class Reaper:
+    """Kills a server and starts it again, now and then killing it while it starts, too."""
+
+    def __init__(self, server: ServerProcess, dice: random.Random) -> None:
+        self.dice = dice
+        self.sends_cut_short = 0
+        self.kills_while_starting = 0
+        self._server = server
+        self._time_to_start = 1.0
+
+    async def strike(self, unanswered: int) -> None:
+        """Kill the server, while so many sends are ``unanswered``, and start it again."""
+        self._server.kill9()
+        self.sends_cut_short += unanswered
+        if self.dice.random() < 0.2:
+            self._server.spawn()
+            await asyncio.sleep(self.dice.uniform(0, self._time_to_start))
+            self._server.kill9()
+            self.kills_while_starting += 1
+        began = time.monotonic()
+        await self._server.start()
+        self._time_to_start = time.monotonic() - began

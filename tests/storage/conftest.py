@@ -1,0 +1,49 @@
+"""Every storage test runs on both engines."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from homeserver.ports.database import Transactions
+from storage.postgres import PostgresDatabase
+from storage.schema import migrate
+from storage.sqlite import SqliteDatabase
+
+
+class DirectTransactions:
+    """Runs each work in a transaction of its own, on the test's thread."""
+
+    def __init__(self, database: SqliteDatabase | PostgresDatabase) -> None:
+        self.database = database
+
+    async def read(self, work: Any, *args: Any, **kwargs: Any) -> Any:
+        return self.database._read(work, args, kwargs)
+
+    async def write(self, work: Any, *args: Any, **kwargs: Any) -> Any:
+        return self.database.write_blocking(lambda tx: work(tx, *args, **kwargs))
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def database(
+    request: pytest.FixtureRequest, tmp_path: Path
+) -> Iterator[SqliteDatabase | PostgresDatabase]:
+    """An empty database with the schema of this program."""
+    made: SqliteDatabase | PostgresDatabase
+    if request.param == "sqlite":
+        made = SqliteDatabase(tmp_path / "test.db", None)  # type: ignore[arg-type]
+    else:
+        dsn = request.getfixturevalue("postgres_dsn")
+        made = PostgresDatabase(dsn, None)  # type: ignore[arg-type]
+    migrate(made)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def transactions(database: SqliteDatabase | PostgresDatabase) -> Transactions:
+    """What stores are built on."""
+    return DirectTransactions(database)
