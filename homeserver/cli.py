@@ -75,29 +75,34 @@ def init(server_name: str, directory: Path) -> None:
 @main.command()
 @_config_option
 def serve(config_path: Path | None) -> None:
-    """Run the server until it is told to stop (SIGTERM or Ctrl-C)."""
+    """Run the server until SIGTERM or Ctrl-C."""
     from homeserver.runtime.config import load_config
-    from homeserver.runtime.server import run
 
     with _configuration_errors():
-        run(load_config(config_path))
+        config = load_config(config_path)
+        # Only now: Twisted and all that stands on it take a while to import.
+        from homeserver.runtime.server import run
+
+        run(config)
 
 
 @main.command()
 @_config_option
 def migrate(config_path: Path | None) -> None:
-    """Bring the database to the form that this version needs."""
+    """Bring the database to this version's schema."""
     from homeserver.runtime.config import load_config
-    from homeserver.runtime.database import migrate as migrate_database
 
     with _configuration_errors():
-        migrate_database(load_config(config_path))
+        config = load_config(config_path)
+        from homeserver.runtime.database import migrate as migrate_database
+
+        migrate_database(config)
 
 
 @main.command()
 @_config_option
 def check_config(config_path: Path | None) -> None:
-    """Say whether the configuration is right, and what comes of it."""
+    """Check the configuration and sum it up."""
     from homeserver.runtime.config import load_config
     from homeserver.runtime.config.summary import summary_lines
 
@@ -132,7 +137,10 @@ def register_user(
     url: str | None,
     shared_secret_file: TextIO | None,
 ) -> None:
-    """Create an account on the running server; asks for what is not given."""
+    """Create an account on the running server.
+
+    Asks for what is not given.
+    """
     from homeserver.runtime import admin_registration
     from homeserver.runtime.config import load_config
     from homeserver.runtime.registration_secret import read_registration_secret
@@ -166,3 +174,7 @@ def version() -> None:
     from importlib.metadata import version as version_of
 
     click.echo(f"myelin {version_of('myelin')}")
+
+
+if __name__ == "__main__":
+    main()

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from homeserver.ports.database import Transaction
 from homeserver.ports.events import FOREVER, EventAppend
+from storage.published_rooms import follow_published_rooms
 
 _EVENT = """
 INSERT INTO events (
@@ -18,14 +19,14 @@ INSERT INTO memberships (
     user_id, room_nid, membership, event_nid, position, sender, display_name, avatar_url,
     joined_position, ordinal, room_highlight_ordinal, forgotten
 ) VALUES"""
-_MEMBERSHIP_CONFLICT = """
+# joined_position and the ordinals are those of the last time the user came in; 0 for never.
+_KEEPS = "excluded.membership <> 'join' OR memberships.membership = 'join'"
+_MEMBERSHIP_CONFLICT = f"""
 ON CONFLICT (user_id, room_nid) DO UPDATE SET
-    joined_position = CASE WHEN memberships.membership = 'join' AND excluded.membership = 'join'
+    joined_position = CASE WHEN {_KEEPS}
         THEN memberships.joined_position ELSE excluded.joined_position END,
-    ordinal = CASE WHEN memberships.membership = 'join' AND excluded.membership = 'join'
-        THEN memberships.ordinal ELSE excluded.ordinal END,
-    room_highlight_ordinal = CASE
-        WHEN memberships.membership = 'join' AND excluded.membership = 'join'
+    ordinal = CASE WHEN {_KEEPS} THEN memberships.ordinal ELSE excluded.ordinal END,
+    room_highlight_ordinal = CASE WHEN {_KEEPS}
         THEN memberships.room_highlight_ordinal ELSE excluded.room_highlight_ordinal END,
     membership = excluded.membership, event_nid = excluded.event_nid,
     position = excluded.position, sender = excluded.sender,
@@ -64,6 +65,7 @@ class RoomLogStore:
         )
         _redact(tx, appends)
         _set_extremities(tx, appends)
+        follow_published_rooms(tx, appends)
 
 
 def _insert_rooms(tx: Transaction, appends: Sequence[EventAppend]) -> None:
@@ -144,13 +146,11 @@ def _insert_memberships(tx: Transaction, appends: Sequence[EventAppend]) -> None
         if change is None:
             continue
         key = (change.user_id, stored.room_nid)
-        joined: tuple[object, ...] = (
-            stored.position,
-            stored.ordinal,
-            stored.room_highlight_ordinal,
-        )
+        joined: tuple[object, ...] = (0, 0, 0)
+        if change.membership == "join":
+            joined = (stored.position, stored.ordinal, stored.room_highlight_ordinal)
         earlier = rows.get(key)
-        if earlier is not None and earlier[2] == "join" and change.membership == "join":
+        if earlier is not None and (change.membership != "join" or earlier[2] == "join"):
             joined = earlier[8:11]
         rows[key] = (
             *key,

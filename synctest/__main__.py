@@ -15,6 +15,7 @@ from synctest.cast import Site
 from synctest.postgres import PostgresCluster, PostgresUnavailable
 from synctest.process import ServerFailed
 from synctest.runner import (
+    OUR_LAUNCHER,
     Outcome,
     Scenario,
     postgres,
@@ -28,7 +29,6 @@ from synctest.scenarios.kill9 import Kill9
 from synctest.scenarios.restart import Restart
 
 NAMES = (Chat.name, Restart.name, Kill9.name)
-OUR_LAUNCHER = Path(__file__).parent / "launchers" / "myelin"
 
 
 @click.command()

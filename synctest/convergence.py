@@ -8,10 +8,11 @@ from collections.abc import Mapping, Sequence
 from synctest.accounts import log_in
 from synctest.cast import Cast
 from synctest.connection import JsonObject
+from synctest.failure import ScenarioFailed
 from synctest.follower import Follower
 from synctest.history import whole_history
 from synctest.ledger import Ledger
-from synctest.timeline import ScenarioFailed, check_same_timeline, redactions_in
+from synctest.timeline import check_same_timeline, redactions_in
 
 
 async def check_convergence(

@@ -11,7 +11,8 @@ import attrs
 
 from synctest.client import Client
 from synctest.connection import JsonObject
-from synctest.timeline import ScenarioFailed, Timeline
+from synctest.failure import ScenarioFailed
+from synctest.timeline import Timeline
 
 POLL_MS = 1000
 """How long a poll may wait: what a follower waits for is looked at again after each answer."""

@@ -9,7 +9,7 @@ import attrs
 
 from synctest.client import Client
 from synctest.connection import JsonObject
-from synctest.timeline import ScenarioFailed
+from synctest.failure import ScenarioFailed
 
 
 @attrs.frozen

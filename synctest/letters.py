@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Iterable
 
 from synctest.client import Client
+from synctest.failure import ScenarioFailed
 from synctest.follower import Follower
-from synctest.timeline import ScenarioFailed
 
 LETTER = "org.myelin.synctest.letter"
 
@@ -33,16 +33,18 @@ class Letters:
     async def collect(self, followers: Iterable[Follower]) -> None:
         """Sync until every letter has come; raises `ScenarioFailed` unless each came once."""
         for follower in followers:
-            device_id = follower.client.device_id
-            expected = {letter for letter, to in self._sent.items() if to == device_id}
-            await follower.until(
-                lambda who=follower, expected=expected: expected <= set(_come_to(who)),  # type: ignore[misc]
-                "the last of its to-device messages",
-            )
-            copies = Counter(_come_to(follower))
-            twice = sorted(letter for letter, count in copies.items() if count > 1)
-            if twice:
-                raise ScenarioFailed(f"{follower!r} got twice, over to-device: {twice}")
+            await self._collect(follower)
+
+    async def _collect(self, follower: Follower) -> None:
+        device_id = follower.client.device_id
+        expected = {letter for letter, to in self._sent.items() if to == device_id}
+        await follower.until(
+            lambda: expected <= set(_come_to(follower)), "the last of its to-device messages"
+        )
+        copies = Counter(_come_to(follower))
+        twice = sorted(letter for letter, count in copies.items() if count > 1)
+        if twice:
+            raise ScenarioFailed(f"{follower!r} got twice, over to-device: {twice}")
 
 
 def _come_to(follower: Follower) -> list[str]:

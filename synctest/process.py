@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -34,7 +35,9 @@ class ServerProcess:
     ``launcher`` is an executable called as ``launcher DATA_DIR PORT DATABASE``, where
     DATABASE is ``sqlite`` or ``postgres:DSN``.  It stays in the foreground (or executes the
     server), listens for plain HTTP on 127.0.0.1:PORT, keeps everything under DATA_DIR and
-    ends on SIGTERM.  The port, the data and the database stay the same over restarts.
+    ends on SIGTERM.  ``$SYNCTEST_PYTHON`` is the harness's own Python.
+
+    The port, the data and the database stay the same over restarts.
     """
 
     def __init__(self, launcher: Path, data_dir: Path, database: str) -> None:
@@ -57,6 +60,7 @@ class ServerProcess:
                 stdout=output,
                 stderr=output,
                 cwd=self._data_dir,
+                env={**os.environ, "SYNCTEST_PYTHON": sys.executable},
                 start_new_session=True,
             )
 

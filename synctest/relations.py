@@ -8,7 +8,8 @@ from urllib.parse import quote
 
 from synctest.client import Client
 from synctest.connection import JsonObject
-from synctest.timeline import ScenarioFailed, redactions_in
+from synctest.failure import ScenarioFailed
+from synctest.timeline import redactions_in
 
 
 async def check_relations(client: Client, history: Sequence[JsonObject]) -> None:

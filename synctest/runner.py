@@ -15,9 +15,12 @@ import attrs
 from synctest.accounts import Registration, register_openly
 from synctest.cast import Site
 from synctest.connection import RequestFailed, Unreachable
+from synctest.failure import ScenarioFailed
 from synctest.postgres import PostgresCluster
 from synctest.process import ServerFailed, ServerProcess
-from synctest.timeline import ScenarioFailed
+
+OUR_LAUNCHER = Path(__file__).parent / "launchers" / "myelin"
+"""Starts Myelin from this source tree."""
 
 FAILURES = (ScenarioFailed, ServerFailed, RequestFailed, Unreachable)
 """What a homeserver can be blamed for; anything else is an error of the harness."""

@@ -5,10 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from synctest.connection import JsonObject
-
-
-class ScenarioFailed(Exception):
-    """The homeserver did something that no client should see."""
+from synctest.failure import ScenarioFailed
 
 
 class Timeline:

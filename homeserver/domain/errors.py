@@ -45,6 +45,14 @@ class Forbidden(MatrixError):
     default_message = "You are not allowed to do this"
 
 
+class InviteBlocked(MatrixError):
+    """The invited user accepts no invites."""
+
+    errcode = "M_INVITE_BLOCKED"
+    status = 403
+    default_message = "The user does not accept invites"
+
+
 class LoginFailed(Forbidden):
     default_message = "Invalid username or password"
 

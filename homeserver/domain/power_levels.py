@@ -40,7 +40,7 @@ DEFAULT_LEVELS: Final[Mapping[str, int]] = MappingProxyType(
 DEFAULT_NOTIFICATION_LEVEL: Final = 50
 
 _CREATOR_LEVEL_WITHOUT_EVENT: Final = 100
-_INTEGER_TEXT = re.compile(r"\s*[+-]?[0-9]{1,400}\s*", re.ASCII)
+_INTEGER_TEXT = re.compile(r"\s*[+-]?[0-9]{1,400}\s*")
 
 
 def parse_power_level(value: Any, version: RoomVersion) -> int | None:

@@ -96,7 +96,7 @@ def is_valid_replacement(original: Event, replacement: Event) -> bool:
         and replacement.type == original.type
         and not (original.is_state or replacement.is_state)
         and not is_edit(original.content)
-        and (replacement.type == _ENCRYPTED or "m.new_content" in replacement.content)
+        and (replacement.type == _ENCRYPTED or _has_new_content(replacement.content))
     )
 
 
@@ -112,6 +112,10 @@ def latest_replacement(original: Event, edits: Iterable[Event]) -> Event | None:
 def _has_relation_type(content: JsonObject, *rel_types: str) -> bool:
     relation = relation_of(content)
     return relation is not None and relation.rel_type in rel_types
+
+
+def _has_new_content(content: JsonObject) -> bool:
+    return isinstance(content.get("m.new_content"), dict)
 
 
 def _in_reply_to(relates_to: dict[str, Any]) -> EventId | None:

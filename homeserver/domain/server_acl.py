@@ -1,7 +1,6 @@
 """Server access control lists: which servers may take part in a room.
 
-Specification: client-server API, "Server Access Control Lists (ACLs) for rooms"; appendices,
-"Glob-style matching".
+Specification: client-server API, "Server Access Control Lists (ACLs) for rooms".
 """
 
 from __future__ import annotations
@@ -10,6 +9,8 @@ import re
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
+
+from homeserver.domain.globs import Matcher, compile_glob
 
 _DOTTED_QUAD = re.compile(r"(?:[0-9]{1,3}\.){3}[0-9]{1,3}")
 _PORT = re.compile(r":[0-9]*\Z")
@@ -23,7 +24,7 @@ def is_server_allowed(acl_content: Mapping[str, Any] | None, server_name: str) -
     """
     if acl_content is None:
         return True
-    host = _PORT.sub("", server_name)
+    host = _PORT.sub("", server_name).lower()
     if acl_content.get("allow_ip_literals") is False and _is_ip_literal(host):
         return False
     if _matches_any(acl_content.get("deny"), host):
@@ -38,28 +39,10 @@ def _is_ip_literal(host: str) -> bool:
 def _matches_any(globs: Any, host: str) -> bool:
     if not isinstance(globs, list):
         return False
-    patterns = _compile(tuple(glob for glob in globs if isinstance(glob, str)))
-    return any(pattern.fullmatch(host) for pattern in patterns)
+    matchers = _compile(tuple(glob for glob in globs if isinstance(glob, str)))
+    return any(matches(host) for matches in matchers)
 
 
 @lru_cache(maxsize=256)
-def _compile(globs: tuple[str, ...]) -> tuple[re.Pattern[str], ...]:
-    flags = re.IGNORECASE | re.ASCII | re.DOTALL
-    return tuple(re.compile(_glob_regex(glob), flags) for glob in globs)
-
-
-def _glob_regex(glob: str) -> str:
-    """What ``glob`` matches as a whole.
-
-    Whoever writes a list must not be able to keep the server busy: each ``*`` matches as little as
-    it can and is never tried again, so the time does not grow exponentially with their number.
-    """
-    first, *rest = [_literal_regex(part) for part in re.split(r"\*+", glob)]
-    if not rest:
-        return first
-    *middle, last = rest
-    return first + "".join(f"(?>.*?{part})" for part in middle) + ".*" + last
-
-
-def _literal_regex(part: str) -> str:
-    return "".join("." if character == "?" else re.escape(character) for character in part)
+def _compile(globs: tuple[str, ...]) -> tuple[Matcher, ...]:
+    return tuple(compile_glob(glob.lower()) for glob in globs)

@@ -122,7 +122,8 @@ class Request:
     def body_as(self, model: type[Model]) -> Model:
         """The JSON body as a typed model; NotJson, BadJson or MissingParam. No body counts as {}."""
         try:
-            return _decoder(model).decode(self.body_bytes() or b"{}")
+            decoded: Model = _decoder(model).decode(self.body_bytes() or b"{}")
+            return decoded
         except msgspec.ValidationError as error:
             raise _parameter_error(error, BadJson) from None
         except (msgspec.DecodeError, UnicodeDecodeError):

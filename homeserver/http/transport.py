@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import time
 from ipaddress import ip_address
-from typing import Any, cast
+from typing import Any, BinaryIO, Protocol, cast
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
@@ -42,6 +42,7 @@ class HttpRequest(http.Request):
         self._deferred: Deferred[Answer] | None = None
         self._route: Route | None = None
         self._disconnected = False
+        self._counted = False
         self._started = time.monotonic()
 
     @property
@@ -88,6 +89,9 @@ class HttpRequest(http.Request):
             self._send(error_answer(error))
             return
         self._route = route
+        self._counted = True
+        self._factory.in_flight.begin()
+        assert self.content is not None
         request = Request(
             method=method,
             path=path,
@@ -97,7 +101,7 @@ class HttpRequest(http.Request):
                 name.decode("latin-1").lower(): values[-1].decode("utf-8", "replace")
                 for name, values in self.requestHeaders.getAllRawHeaders()
             },
-            content=self.content,
+            content=cast("BinaryIO", self.content),
             content_length=self._received_bytes,
             address=self._client_address(),
             received_ms=int(time.time() * 1000),
@@ -117,13 +121,20 @@ class HttpRequest(http.Request):
                     pass  # not an address: fall back to the peer's
         return str(getattr(self.getClientAddress(), "host", ""))
 
+    def _done(self) -> None:
+        if self._counted:
+            self._counted = False
+            self._factory.in_flight.end()
+
     def _failed(self, failure: Failure) -> None:
+        self._done()
         # Only a cancelled request comes here: the dispatcher maps every other error.
         if not self._disconnected:
             self.channel.loseConnection()
 
     def _send(self, answer: Answer) -> None:
         if self._disconnected:
+            self._done()
             return
         self.setResponseCode(answer.status)
         headers = self.responseHeaders
@@ -139,11 +150,13 @@ class HttpRequest(http.Request):
         if self.method != b"HEAD":
             self.write(answer.body)
         self._observe()
+        self._done()
         self.finish()
 
     def _send_file(self, answer: FileAnswer) -> None:
         self.responseHeaders.setRawHeaders(b"Content-Length", [b"%d" % answer.size])
         if self.method == b"HEAD":
+            self._done()
             self.finish()
             return
         file = answer.path.open("rb")
@@ -154,6 +167,7 @@ class HttpRequest(http.Request):
 
         def done(_: object) -> None:
             file.close()
+            self._done()
             if not self._disconnected:
                 self._observe()
                 self.finish()
@@ -176,6 +190,18 @@ class HttpRequest(http.Request):
         super().connectionLost(reason)
 
 
+class InFlight(Protocol):
+    """Who counts the requests that are being answered."""
+
+    def begin(self) -> None:
+        """A request arrived."""
+        ...
+
+    def end(self) -> None:
+        """It was answered, or its client has gone."""
+        ...
+
+
 class MatrixFactory(http.HTTPFactory):
     """A listener's factory."""
 
@@ -185,6 +211,7 @@ class MatrixFactory(http.HTTPFactory):
         reactor: IReactorTime,
         *,
         max_upload_bytes: int,
+        in_flight: InFlight,
         x_forwarded: bool = False,
         idle_seconds: int = 120,
     ) -> None:
@@ -192,8 +219,8 @@ class MatrixFactory(http.HTTPFactory):
         self.requestFactory = HttpRequest
         self.dispatcher = dispatcher
         self.max_upload_bytes = max_upload_bytes
+        self.in_flight = in_flight
         self.x_forwarded = x_forwarded
-        self._in_flight = 0
 
     def log(self, request: http.Request) -> None:
         """Requests are logged and counted by the dispatcher, not as an access log here."""

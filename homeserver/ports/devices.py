@@ -33,7 +33,7 @@ class DeviceSeen:
 
 
 class DeviceStore(Protocol):
-    """Devices. They come and go with sessions, see :class:`homeserver.ports.sessions`."""
+    """Devices; opening a session makes them (:mod:`homeserver.ports.sessions`)."""
 
     async def devices(self, user_id: UserId) -> list[Device]:
         """All devices of a user, in the order they were made."""
@@ -45,6 +45,17 @@ class DeviceStore(Protocol):
 
     async def rename(self, user_id: UserId, device_id: DeviceId, display_name: str) -> bool:
         """Set a device's display name; False when there is no such device."""
+        ...
+
+    async def delete(self, user_id: UserId, device_ids: Sequence[DeviceId]) -> list[DeviceId]:
+        """Delete devices with all their tokens. The devices among them that existed."""
+        ...
+
+    async def delete_all(self, user_id: UserId, keep: DeviceId | None) -> list[DeviceId]:
+        """Delete a user's devices and tokens of every kind, but for those of one device.
+
+        Returns the devices that existed.
+        """
         ...
 
     async def seen(self, sightings: Sequence[DeviceSeen]) -> None:

@@ -6,7 +6,7 @@ from typing import Protocol
 
 import attrs
 
-from homeserver.domain.identifiers import DeviceId, UserId
+from homeserver.domain.identifiers import DeviceId
 from homeserver.ports.accounts import Account
 from homeserver.ports.session_tokens import NewSession, TokenKey
 
@@ -45,7 +45,7 @@ class Opened:
 
 
 class SessionStore(Protocol):
-    """Access and refresh tokens and the devices they belong to."""
+    """Access and refresh tokens."""
 
     async def by_access_token(self, key: TokenKey) -> AccessSession | None:
         """The session of an access token, also of one that has expired."""
@@ -77,14 +77,4 @@ class SessionStore(Protocol):
 
     async def revoke(self, token_id: int) -> None:
         """Revoke one access token that belongs to no device."""
-        ...
-
-    async def revoke_devices(
-        self, user_id: UserId, device_ids: list[DeviceId]
-    ) -> list[DeviceId]:
-        """Delete devices with all their tokens. The devices among them that existed."""
-        ...
-
-    async def revoke_all(self, user_id: UserId, keep: DeviceId | None) -> list[DeviceId]:
-        """Delete a user's devices and tokens, but for one device. The devices that existed."""
         ...

@@ -34,6 +34,7 @@ from homeserver.domain.room_versions import EventFormat
 from homeserver.domain.signing import SigningKey
 from homeserver.log.log import Chain, Log
 from homeserver.ports.clock import Clock
+from homeserver.ports.database import Transaction
 from homeserver.ports.events import (
     EventAppend,
     MembershipRow,
@@ -80,7 +81,13 @@ class Counted:
 class Counter(Protocol):
     """Decides how events count; see :mod:`homeserver.rooms.counting`."""
 
-    def count(self, event: Event, room: RoomView, power_levels: PowerLevels) -> Counted: ...
+    async def prepare(self, content: JsonObject) -> None:
+        """Bring into memory what counting an event with this content needs."""
+        ...
+
+    def count(self, event: Event, room: RoomView, power_levels: PowerLevels) -> Counted:
+        """How an event counts."""
+        ...
 
 
 @attrs.frozen(slots=True)
@@ -198,6 +205,9 @@ class RoomActor:
 
     async def prepare(self, news: Sequence[NewEvent]) -> None:
         """Bring into memory what appending these needs. ``append_now`` may follow at once."""
+        for new in news:
+            if "m.mentions" in new.content:
+                await self._author.counter.prepare(new.content)
         while True:
             missing = [
                 self.view.members[UserId(key[1])].nid
@@ -219,6 +229,16 @@ class RoomActor:
         """
         append = self._make(new)
         return append.stored, self.queue(append)
+
+    async def settled(self) -> None:
+        """Resolve when everything that was appended before has been committed.
+
+        Raises DatabaseUnavailable when something could not be stored.
+        """
+        if self.busy:
+            await self._log.write(_nothing)
+        if self._chain.broken:
+            raise DatabaseUnavailable(500, "An earlier change was not stored")
 
     def begin(
         self,
@@ -375,6 +395,10 @@ class RoomActor:
         cached = self._events.get(redaction.target_nid)
         if cached is not None:
             self._events.put(_redacted_form(cached, redaction))
+
+
+def _nothing(tx: Transaction) -> None:
+    """Work whose end tells that what was queued before it has ended."""
 
 
 def _redacted_form(stored: StoredEvent, redaction: RedactionRow) -> StoredEvent:

@@ -13,7 +13,7 @@ import attrs
 import msgspec
 
 from homeserver.domain.identifiers import EventId, RoomId, UserId
-from homeserver.domain.relations import is_valid_replacement
+from homeserver.domain.relations import latest_replacement
 from homeserver.ports.events import StoredEvent
 from homeserver.ports.relations import Related, RelationStore, ThreadSummary
 from homeserver.rooms.event_cache import EventCache
@@ -218,7 +218,12 @@ class Presenter:
 def _valid_edits(
     related: Related, targets: Mapping[EventId, StoredEvent]
 ) -> Iterable[tuple[StoredEvent, StoredEvent]]:
+    """(event, its newest valid edit), for the events that have one."""
+    edits: dict[EventId, dict[EventId, StoredEvent]] = {}
     for target_id, edit in related.edits:
+        edits.setdefault(target_id, {})[edit.event.event_id] = edit
+    for target_id, candidates in edits.items():
         target = targets[target_id]
-        if is_valid_replacement(target.event, edit.event):
-            yield target, edit
+        newest = latest_replacement(target.event, [e.event for e in candidates.values()])
+        if newest is not None:
+            yield target, candidates[newest.event_id]

@@ -10,7 +10,7 @@ from homeserver.domain.events import StateKey
 from homeserver.domain.identifiers import EventId, UserId
 from homeserver.domain.power_levels import POWER_LEVELS_KEY, PowerLevels
 from homeserver.domain.room_versions import RoomVersion, room_version
-from homeserver.ports.events import EventAppend, StoredEvent
+from homeserver.ports.events import EventAppend, NotificationRow, StoredEvent
 from homeserver.ports.receipts import ReceiptRow
 from homeserver.ports.rooms import MemberRow, Order, RoomRow, RoomSnapshot
 
@@ -64,10 +64,19 @@ class RoomView:
         """By (user, type, thread), in the order of their positions."""
         self.typing: tuple[UserId, ...] = ()
         self.typing_position = 0
+        self.notifications: dict[int, tuple[NotificationRow, ...]] = {}
+        """By number of an event of the tail: whom it notifies beyond the ordinals."""
+        self.threaded_readers: dict[UserId, set[str]] = {}
+        for receipt in snapshot.receipts:
+            self._note_thread(receipt)
+        if snapshot.receipts:
+            self.position = max(self.position, snapshot.receipts[-1].position)
         self.related: set[EventId] = set()
         """Events that something in the tail relates to."""
         self.previous: dict[int, StoredEvent] = {}
         """By number of a state event of the tail: the event whose place it took."""
+        self.fragments: dict[object, object] = {}
+        """Parts of answers that were built since the last change, by what they depend on."""
         self._power_levels: PowerLevels | None = None
 
     @property
@@ -136,6 +145,7 @@ class RoomView:
 
     def apply_event(self, append: EventAppend, previous: StoredEvent | None) -> None:
         """Take in an event that was committed."""
+        self.fragments.clear()
         stored = append.stored
         event = stored.event
         if append.membership is not None:
@@ -149,6 +159,8 @@ class RoomView:
                 self._power_levels = None
         if previous is not None:
             self.previous[stored.nid] = previous
+        if append.notifications:
+            self.notifications[stored.nid] = append.notifications
         if append.relation is not None:
             self.related.add(append.relation.target_event_id)
         self.tail.append(stored)
@@ -156,6 +168,7 @@ class RoomView:
             gone = self.tail.popleft()
             self.tail_after = gone.order
             self.previous.pop(gone.nid, None)
+            self.notifications.pop(gone.nid, None)
             if not gone.position % 64:
                 # Forget now and then which old events something relates to.
                 self.related.intersection_update({e.event.event_id for e in self.tail})
@@ -165,6 +178,7 @@ class RoomView:
 
     def replace(self, redacted: StoredEvent) -> None:
         """Put the redacted form of an event in its place."""
+        self.fragments.clear()
         for index, event in enumerate(self.tail):
             if event.nid == redacted.nid:
                 self.tail[index] = redacted
@@ -179,17 +193,32 @@ class RoomView:
 
     def apply_receipts(self, receipts: tuple[ReceiptRow, ...]) -> None:
         """Take in receipts that moved."""
+        self.fragments.clear()
         for receipt in receipts:
             key = (receipt.user_id, receipt.receipt_type, receipt.thread_id)
             self.receipts[key] = receipt
             self.receipts.move_to_end(key)
+            self._note_thread(receipt)
             self.position = max(self.position, receipt.position)
 
     def apply_typing(self, user_ids: tuple[UserId, ...], position: int) -> None:
         """Take in who types."""
+        self.fragments.clear()
         self.typing = user_ids
         self.typing_position = position
         self.position = max(self.position, position)
+
+    def _note_thread(self, receipt: ReceiptRow) -> None:
+        if receipt.thread_id:
+            self.threaded_readers.setdefault(receipt.user_id, set()).add(receipt.thread_id)
+
+    def read_receipt(self, user_id: UserId) -> ReceiptRow | None:
+        """The furthest unthreaded receipt of a user, public or private."""
+        public = self.receipts.get((user_id, "m.read", ""))
+        private = self.receipts.get((user_id, "m.read.private", ""))
+        if public is None or private is None:
+            return public or private
+        return max(public, private, key=lambda r: r.read_order)
 
     def _set_member(self, row: MemberRow) -> None:
         known = self.members.get(row.user_id)

@@ -1,17 +1,17 @@
 """Creating accounts on a running server by its shared secret, as `myelin register-user` does.
 
-The de-facto endpoint ``/_synapse/admin/v1/register``: a nonce, then a request that proves by an
-HMAC-SHA1 over it that the sender knows the secret.
+The de-facto endpoint ``/_synapse/admin/v1/register``, from its other side: ask for a nonce, then
+send a request that proves over it that one knows the secret.
 """
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import json
 import urllib.error
 import urllib.request
 from typing import Any
+
+from homeserver.services.admin_registration import AdminRegistrationRequest
 
 _PATH = "/_synapse/admin/v1/register"
 _TIMEOUT_SECONDS = 30
@@ -21,19 +21,14 @@ class RegistrationFailed(Exception):
     """The server could not be reached, or refused; ``str()`` says why."""
 
 
-def registration_mac(secret: str, nonce: str, username: str, password: str, *, admin: bool) -> str:
-    """The proof, in hexadecimal, that belongs to one nonce and one account."""
-    message = "\0".join((nonce, username, password, "admin" if admin else "notadmin"))
-    return hmac.new(secret.encode(), message.encode(), hashlib.sha1).hexdigest()
-
-
 def register_user(url: str, secret: str, username: str, password: str, *, admin: bool) -> str:
     """Create an account on the server at ``url``; the new user's ID.
 
     Raises RegistrationFailed.
     """
     endpoint = url.rstrip("/") + _PATH
-    nonce = _call(endpoint)["nonce"]
+    nonce = str(_call(endpoint)["nonce"])
+    request = AdminRegistrationRequest(nonce, username, password, mac="", is_admin=admin)
     answer = _call(
         endpoint,
         {
@@ -41,7 +36,7 @@ def register_user(url: str, secret: str, username: str, password: str, *, admin:
             "username": username,
             "password": password,
             "admin": admin,
-            "mac": registration_mac(secret, nonce, username, password, admin=admin),
+            "mac": request.expected_mac(secret.encode()),
         },
     )
     return str(answer["user_id"])

@@ -7,16 +7,18 @@ line of that request. What Twisted and libraries log through their own systems e
 
 from __future__ import annotations
 
+import json
 import logging
 import sys
 from contextlib import AbstractContextManager
-from typing import Any, BinaryIO, Final, cast
+from typing import Any, BinaryIO, Final
 
 import msgspec
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 from twisted.logger import ILogObserver, LogEvent, LogLevel, formatEvent, globalLogBeginner
 from twisted.python.failure import Failure
+from zope.interface import implementer
 
 from homeserver.runtime.config.sections import LogSection
 
@@ -60,8 +62,7 @@ def configure_logging(section: LogSection, stream: BinaryIO | None = None) -> No
 
 def begin_twisted_logging() -> None:
     """Send what Twisted logs, from now on and so far, to the configured logs. Once a process."""
-    observer = cast("ILogObserver", log_twisted_event)  # mypy does not know zope's interfaces
-    globalLogBeginner.beginLoggingTo([observer], redirectStandardIO=False)
+    globalLogBeginner.beginLoggingTo([TwistedLogObserver()], redirectStandardIO=False)
 
 
 def bind_request(request_id: str) -> AbstractContextManager[None]:
@@ -69,15 +70,18 @@ def bind_request(request_id: str) -> AbstractContextManager[None]:
     return structlog.contextvars.bound_contextvars(request_id=request_id)
 
 
-def log_twisted_event(event: LogEvent) -> None:
-    """An observer for Twisted's log that passes events on."""
-    level = _TWISTED_LEVELS.get(event.get("log_level", LogLevel.info), logging.INFO)
-    fields: dict[str, Any] = {}
-    failure = event.get("log_failure")
-    if isinstance(failure, Failure) and failure.value is not None:
-        fields["exc_info"] = failure.value
-    logger = structlog.get_logger(str(event.get("log_namespace", "twisted")))
-    logger.log(level, formatEvent(event), **fields)
+@implementer(ILogObserver)
+class TwistedLogObserver:
+    """Passes on what Twisted logs."""
+
+    def __call__(self, event: LogEvent) -> None:
+        level = _TWISTED_LEVELS.get(event.get("log_level", LogLevel.info), logging.INFO)
+        fields: dict[str, Any] = {}
+        failure = event.get("log_failure")
+        if isinstance(failure, Failure) and failure.value is not None:
+            fields["exc_info"] = failure.value
+        logger = structlog.get_logger(str(event.get("log_namespace", "twisted")))
+        logger.log(level, formatEvent(event) or "failure", **fields)
 
 
 class _LibraryHandler(logging.Handler):
@@ -107,7 +111,11 @@ def _renderers(section: LogSection) -> list[Processor]:
 
 
 def _render_json(_logger: WrappedLogger, _method: str, event: EventDict) -> bytes:
-    return msgspec.json.encode(event, enc_hook=repr)
+    try:
+        return msgspec.json.encode(event, enc_hook=repr)
+    except (OverflowError, TypeError, ValueError):
+        # Odd values, such as lone surrogates out of a request's path, must not cost the line.
+        return json.dumps(event, default=repr, skipkeys=True).encode("ascii")
 
 
 def _encode(_logger: WrappedLogger, _method: str, line: Any) -> bytes:

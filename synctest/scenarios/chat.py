@@ -10,7 +10,6 @@ from typing import ClassVar
 import attrs
 
 from synctest.cast import Cast, Site, gather_cast, open_room
-from synctest.client import Client
 from synctest.connection import Homeserver, JsonObject
 from synctest.convergence import check_convergence
 from synctest.follower import Follower
@@ -152,26 +151,29 @@ async def check_typing(cast: Cast, followers: Sequence[Follower]) -> None:
     for typing in (True, False):
         await typist.set_typing(room_id, typing)
         for follower in followers:
-            await follower.until(
-                lambda who=follower, typing=typing: (  # type: ignore[misc]
-                    (typist.user_id in who.typing[room_id]) == typing
-                ),
-                f"{typist.user_id} typing={typing} in {room_id}",
-            )
+            await _sees_typing(follower, room_id, typist.user_id, typing)
 
 
 async def check_receipts(cast: Cast, followers: Sequence[Follower]) -> None:
     """Everyone sees how far each user has read."""
+    readers = [devices[0] for devices in cast.users]
     for room_id in cast.rooms:
-        last = await cast.users[0][0].say(room_id, "Have you all read this?")
-        readers: list[Client] = [devices[0] for devices in cast.users]
+        last = await readers[0].say(room_id, "Have you all read this?")
         for reader in readers:
             await reader.mark_read(room_id, last)
-        expected = {reader.user_id: last for reader in readers}
+        everyone = {reader.user_id: last for reader in readers}
         for follower in followers:
-            await follower.until(
-                lambda who=follower, room_id=room_id, expected=expected: (  # type: ignore[misc]
-                    who.receipts[room_id] == expected
-                ),
-                f"everyone's receipt at {last}",
-            )
+            await _sees_receipts(follower, room_id, everyone)
+
+
+async def _sees_typing(follower: Follower, room_id: str, user_id: str, typing: bool) -> None:
+    await follower.until(
+        lambda: (user_id in follower.typing[room_id]) == typing,
+        f"typing={typing} of {user_id} in {room_id}",
+    )
+
+
+async def _sees_receipts(follower: Follower, room_id: str, receipts: Mapping[str, str]) -> None:
+    await follower.until(
+        lambda: follower.receipts[room_id] == receipts, f"the receipts {receipts} in {room_id}"
+    )

@@ -18,6 +18,7 @@ from synctest.ledger import Ledger
 from synctest.letters import Letters
 from synctest.load import load
 from synctest.process import ServerProcess
+from synctest.unread import UnreadCheck
 
 
 @attrs.frozen
@@ -55,8 +56,9 @@ class Kill9:
                     await asyncio.sleep(reaper.dice.uniform(0, self.longest_life))
                     await reaper.strike(ledger.unanswered)
             histories = await check_convergence(cast, followers, ledger)
-            await letters.collect(followers)
             await ledger.check_repeats()
+            await UnreadCheck(cast, followers, cast.rooms[0]).run()
+            await letters.collect(followers)
             return {
                 "kills": self.kills,
                 "kills while starting": reaper.kills_while_starting,

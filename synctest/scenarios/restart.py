@@ -51,8 +51,8 @@ class Restart:
                 await asyncio.sleep(1.0)
             await ledger.check_repeats()
             histories = await check_convergence(cast, followers, ledger)
-            await letters.collect(followers)
             await UnreadCheck(cast, followers, cast.rooms[0]).run()
+            await letters.collect(followers)
             return {
                 "restarts": self.restarts,
                 "requests repeated": homeserver.repeats,

@@ -6,9 +6,9 @@ which of them highlight for everyone. These numbers serve every user of a class 
 
 - `default_outcome` says what an event adds for all members but its sender and those whom it
   concerns in person, and `outcome_in_class` what that comes to in each class;
-- `mention_candidates` are those whom it concerns in person. Their own rules are evaluated, and never
-  count less than their class does: what is more is theirs alone. Only for users of the class NOTHING
-  is there no need to evaluate.
+- `mention_candidates` are those whom it concerns in person. Their own rules are evaluated, and
+  never count less than their class does; what is more is theirs alone. Only users of the class
+  NOTHING need no evaluation.
 
 A class is exact: it is given only where the rules that apply in a room count the same for every
 event that could be sent. When that is not plain from the rules, users are counted individually.

@@ -46,7 +46,8 @@ def auth_difference(
     settle. Conflicted events are left out of the result, as they count in any case.
     """
     chains = [auth_chain(conflicted, events) for conflicted in conflicted_sets]
-    difference = set.union(*chains) - set.intersection(*chains)
+    first, *others = chains
+    difference = first.union(*others) - first.intersection(*others)
     return _not_reached(difference.difference(*conflicted_sets), unconflicted, events)
 
 

@@ -11,7 +11,7 @@ from homeserver.domain.identifiers import EventId
 def differing_keys(state_sets: Sequence[StateMap]) -> set[StateKey]:
     """The keys that do not have the same event in all states, be it that some lack them."""
     first, *others = state_sets
-    keys = set()
+    keys: set[StateKey] = set()
     for other in others:
         keys.update(key for key, event_id in first.items() if other.get(key) != event_id)
         keys.update(key for key in other if key not in first)

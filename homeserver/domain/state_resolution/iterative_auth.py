@@ -46,15 +46,12 @@ class IterativeAuthChecks:
 
     def _authorising_state(self, event: Event) -> dict[StateKey, Event]:
         """What authorises the event: from the state, else from its own ``auth_events``."""
-        state = self._cited_state(event)
+        cited = self._cited_state(event)
         keys = auth_event_keys(
             event.version, event.type, event.state_key, event.sender, event.content
         )
-        for key in keys:
-            current = self.current(key)
-            if current is not None:
-                state[key] = current
-        return {key: state[key] for key in keys if key in state}
+        found = {key: self.current(key) or cited.get(key) for key in keys}
+        return {key: current for key, current in found.items() if current is not None}
 
     def _cited_state(self, event: Event) -> dict[StateKey, Event]:
         cited = [

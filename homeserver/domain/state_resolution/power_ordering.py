@@ -19,13 +19,12 @@ _Rank: TypeAlias = tuple[int, int, EventId]
 def reverse_topological_power_order(
     selected: set[EventId], events: Mapping[EventId, Event], sender_level: Callable[[Event], int]
 ) -> list[Event]:
-    """Order events such that each comes after those of its auth chain, and otherwise the more
-    powerful sender first, then the earlier event, then the lesser ID.
+    """Order events such that each comes after those of its auth chain.
 
-    ``sender_level`` gives the power level of an event's sender by the event's ``auth_events``.
-    This is Kahn's algorithm, which picks the least of the events that are free to come next. Events
-    that are not selected but lie on a path between selected ones are taken as soon as they are
-    free, and left out.
+    Of the events that are free to come next it is the one whose sender has most power, else the
+    oldest one, else the one with the least ID (Kahn's algorithm). ``sender_level`` gives the power
+    level of an event's sender by the event's ``auth_events``. Events that are not selected but lie
+    on a path between selected ones are taken as soon as they are free, and left out.
     """
     graph = selected | events_between(selected, events)
     waiting_for: dict[EventId, int] = {}

@@ -39,8 +39,7 @@ def resolve_v1(
     for event_type in _AUTHORISING_TYPES:
         of_type = {key: found for key, found in conflicts.items() if key[0] == event_type}
         # Each is resolved without the results of the others, so their order does not matter.
-        winners = {key: resolution.last_of_chain(found) for key, found in of_type.items()}
-        resolution.add(winners)
+        resolution.add({key: resolution.last_of_chain(found) for key, found in of_type.items()})
     others = {key: found for key, found in conflicts.items() if key[0] not in _AUTHORISING_TYPES}
     resolution.add({key: resolution.deepest_allowed(found) for key, found in others.items()})
     return resolution.resolved
@@ -65,8 +64,10 @@ class _Resolution:
         )
 
     def last_of_chain(self, candidates: Sequence[Event]) -> Event | None:
-        """The first of the candidates is taken as it is, and replaced as long as the next one is
-        allowed where it is in place."""
+        """The last event that is reached when each has to be allowed with the one before in place.
+
+        The first one is taken as it is.
+        """
         winner: Event | None = None
         for event in candidates:
             if winner is not None and not self._allows(event, winner):

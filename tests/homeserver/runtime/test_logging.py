@@ -13,7 +13,7 @@ import structlog
 from twisted.logger import Logger
 
 from homeserver.runtime.config.sections import LogSection
-from homeserver.runtime.logging import bind_request, configure_logging, log_twisted_event
+from homeserver.runtime.logging import TwistedLogObserver, bind_request, configure_logging
 
 
 @pytest.fixture(autouse=True)
@@ -82,7 +82,7 @@ def test_an_exception_comes_with_its_traceback_on_one_json_line() -> None:
 def test_a_traceback_for_people_does_not_show_the_values_of_variables() -> None:
     stream = io.BytesIO()
     configured(stream, format="console")
-    password = "-".join(["hunter", "2"])
+    password = "hunter-2"
     try:
         raise RuntimeError(len(password))
     except RuntimeError as error:
@@ -112,7 +112,7 @@ def test_a_line_for_people_reads_as_text() -> None:
 def test_a_failure_that_twisted_logs_arrives_with_its_traceback() -> None:
     stream = io.BytesIO()
     configured(stream, format="json")
-    twisted = Logger(namespace="twisted.internet.defer", observer=log_twisted_event)  # type: ignore[arg-type]
+    twisted = Logger(namespace="twisted.internet.defer", observer=TwistedLogObserver())
     try:
         raise ValueError("lost")
     except ValueError:
@@ -126,7 +126,7 @@ def test_a_failure_that_twisted_logs_arrives_with_its_traceback() -> None:
 def test_the_chatter_of_twisted_is_for_debugging() -> None:
     stream = io.BytesIO()
     configured(stream, format="json")
-    twisted = Logger(namespace="twisted.web", observer=log_twisted_event)  # type: ignore[arg-type]
+    twisted = Logger(namespace="twisted.web", observer=TwistedLogObserver())
     twisted.info("Starting factory {factory}", factory="x")
     assert json_lines(stream) == []
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from prometheus_client import CollectorRegistry
 
 from homeserver.http.answers import Answer
@@ -86,3 +88,11 @@ def test_two_servers_in_one_process_have_metrics_of_their_own() -> None:
     assert samples(other, "myelin_reactor_lag_last_seconds") == [
         "myelin_reactor_lag_last_seconds 0.0"
     ]
+
+
+def test_the_operators_page_names_every_metric() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "operations.md").read_text(encoding="utf-8")
+    families = [each.name for each in fresh().registry.collect()]
+    ours = [name for name in families if name.startswith("myelin_")]
+    assert ours
+    assert [name for name in ours if name not in page] == []

@@ -1,0 +1,71 @@
+# `make run` sets up and starts the server, `make test` sets up and runs all tests.
+# Everything is installed into .venv; what is installed is pinned in requirements/constraints.txt.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+CONSTRAINTS := requirements/constraints.txt
+INSTALL := $(BIN)/python -m pip install --quiet --no-input --disable-pip-version-check \
+	--constraint $(CONSTRAINTS)
+
+# Stamps: a second call has nothing to install.
+SERVER_INSTALLED := $(VENV)/.server-installed
+TOOLS_INSTALLED := $(VENV)/.tools-installed
+
+.DEFAULT_GOAL := help
+.PHONY: help run test lint format reference constraints clean
+
+help: ## Show this list.
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 14
+
+run: $(SERVER_INSTALLED) ## Set up and start the server on http://localhost:8008.
+	@printf '%s\n' \
+	  '' \
+	  'Myelin starts on http://localhost:8008 and keeps its data in ./data. Ctrl-C stops it.' \
+	  '' \
+	  'What to do next:' \
+	  '  - Open a Matrix client, such as Element, on this machine; as the homeserver enter' \
+	  '    http://localhost:8008, then create an account. Only this machine can reach the server.' \
+	  '  - Or create an account in another terminal:  $(BIN)/myelin register-user' \
+	  '  - To run it for others, begin with:          $(BIN)/myelin init --server-name NAME' \
+	  '    and read docs/operations.md.' \
+	  ''
+	@exec $(BIN)/myelin serve
+
+test: $(TOOLS_INSTALLED) ## Set up and run all tests.
+	$(BIN)/python -m pytest
+
+lint: $(TOOLS_INSTALLED) ## Check style, types and the direction of imports.
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+
+format: $(TOOLS_INSTALLED) ## Format the code and sort its imports.
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+reference: $(SERVER_INSTALLED) ## Write docs/configuration.md anew.
+	$(BIN)/python -m homeserver.runtime.config.reference > docs/configuration.md
+
+# To be called with the oldest Python that is supported: it needs packages that newer ones do not.
+constraints: ## Resolve the dependencies anew and pin what comes of it.
+	rm -rf build/pin
+	$(PYTHON) -m venv build/pin
+	build/pin/bin/python -m pip install --quiet --disable-pip-version-check '.[performance,dev]'
+	{ echo '# What `make` installs. Made by `make constraints`.'; \
+	  build/pin/bin/python -m pip freeze --exclude myelin; } > $(CONSTRAINTS)
+
+clean: ## Remove the environment and what tools left behind; data stays.
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(SERVER_INSTALLED): pyproject.toml $(CONSTRAINTS) | $(BIN)/python
+	$(INSTALL) --editable '.[performance]'
+	@touch $@
+
+$(TOOLS_INSTALLED): pyproject.toml $(CONSTRAINTS) | $(BIN)/python
+	$(INSTALL) --editable '.[performance,dev]'
+	@touch $(SERVER_INSTALLED) $@

@@ -1,0 +1,78 @@
+"""The server process: from a configuration to a running reactor, and back in good order."""
+
+from __future__ import annotations
+
+import gc
+from typing import Any
+
+import structlog
+from twisted.internet import asyncioreactor
+from twisted.internet.defer import Deferred
+
+from homeserver.runtime.config import Config
+
+log = structlog.get_logger(__name__)
+
+# How long requests in flight may take to end once the server was told to stop, in seconds.
+GRACE_SECONDS = 10.0
+
+
+def install_reactor() -> Any:
+    """Install Twisted's asyncio reactor, on uvloop where that extra is installed."""
+    try:
+        import uvloop
+    except ImportError:
+        asyncioreactor.install()
+    else:
+        asyncioreactor.install(uvloop.new_event_loop())
+    from twisted.internet import reactor
+
+    return reactor
+
+
+def run(config: Config) -> None:
+    """Serve until SIGTERM or SIGINT. Raises ConfigError for what turns out to be wrong."""
+    reactor = install_reactor()
+    # Only now: these modules import the reactor.
+    from homeserver.runtime.listeners import listen
+    from homeserver.runtime.logging import begin_twisted_logging, configure_logging
+    from homeserver.runtime.wiring import build
+
+    configure_logging(config.log)
+    begin_twisted_logging()
+    server = build(config, reactor)
+    ports = listen(config, reactor, server)
+
+    async def start() -> None:
+        await server.start()
+        log.info("server_started", name=config.server.name, url=config.local_url)
+
+    async def stop() -> None:
+        log.info("server_stopping")
+        for port in ports:
+            await _maybe(port.stopListening())
+        server.sync.stop()
+        await server.in_flight.ended(GRACE_SECONDS)
+        await server.stop()
+        log.info("server_stopped")
+
+    def started() -> None:
+        Deferred.fromCoroutine(start()).addErrback(lambda failure: _give_up(reactor, failure))
+
+    reactor.callWhenRunning(started)
+    reactor.addSystemEventTrigger("before", "shutdown", lambda: Deferred.fromCoroutine(stop()))
+    # What was made up to here lives as long as the process: collections need not look at it.
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 50)
+    reactor.run()
+
+
+async def _maybe(result: Any) -> None:
+    if isinstance(result, Deferred):
+        await result
+
+
+def _give_up(reactor: Any, failure: Any) -> None:
+    log.error("server_failed_to_start", error=failure.getTraceback())
+    reactor.stop()

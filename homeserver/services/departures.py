@@ -1,0 +1,48 @@
+"""Taking a user out of all rooms at once."""
+
+from __future__ import annotations
+
+from itertools import islice
+
+import structlog
+from twisted.internet.defer import Deferred
+
+from homeserver.domain.errors import Forbidden
+from homeserver.domain.identifiers import UserId
+from homeserver.rooms.actor import NewEvent, RoomActor
+from homeserver.rooms.directory import RoomDirectory
+from homeserver.rooms.view import MEMBER
+
+log = structlog.get_logger(__name__)
+
+# How many rooms are in hand at a time.
+AT_ONCE = 50
+
+
+class Departures:
+    """See :class:`homeserver.ports.room_departures.RoomDepartures`."""
+
+    def __init__(self, directory: RoomDirectory) -> None:
+        self._directory = directory
+
+    async def leave_all(self, user_id: UserId) -> None:
+        """Leave every room, and reject or retract every invite and knock."""
+        rooms = await self._directory.store.rooms_of_user(user_id)
+        left = iter([r.room_nid for r in rooms if r.membership in ("join", "invite", "knock")])
+        while nids := list(islice(left, AT_ONCE)):
+            actors = (await self._directory.load(nids)).values()
+            departures = [await self._leave(actor, user_id) for actor in actors]
+            for committed in departures:
+                if committed is not None:
+                    await committed
+
+    async def _leave(self, actor: RoomActor, user_id: UserId) -> Deferred[None] | None:
+        departure = NewEvent(MEMBER, user_id, {"membership": "leave"}, state_key=user_id)
+        await actor.prepare([departure])
+        try:
+            _, committed = actor.append_now(departure)
+        except Forbidden as error:
+            # They have left meanwhile, or were banned.
+            log.info("departure_refused", room_id=actor.view.room_id, reason=error.message)
+            return None
+        return committed

@@ -1,0 +1,43 @@
+"""Stripped state: what an invited or knocking user is told of a room."""
+
+from __future__ import annotations
+
+from homeserver.domain.identifiers import UserId
+from homeserver.ports.events import StoredEvent
+from homeserver.rooms.event_cache import EventCache
+from homeserver.rooms.presentation import encode
+from homeserver.rooms.view import RoomView
+
+# Client-server API, "Stripped state".
+TYPES = (
+    "m.room.create",
+    "m.room.name",
+    "m.room.avatar",
+    "m.room.topic",
+    "m.room.join_rules",
+    "m.room.canonical_alias",
+    "m.room.encryption",
+)
+
+
+def stripped(stored: StoredEvent) -> bytes:
+    """An event with nothing but its type, place, sender and content."""
+    event = stored.event
+    return b'{"content":%s,"sender":%s,"state_key":%s,"type":%s}' % (
+        event.raw_content,
+        encode(event.sender),
+        encode(event.state_key),
+        encode(event.type),
+    )
+
+
+async def stripped_state(
+    room: RoomView, events: EventCache, user_id: UserId, sender: UserId
+) -> list[bytes]:
+    """The stripped state of a room for an invited or knocking user, and who invited them."""
+    found = [room.state[key] for kind in TYPES if (key := (kind, "")) in room.state]
+    nids = [room.members[user].nid for user in {user_id, sender} if user in room.members]
+    members = await events.fetch(nids)
+    own = [m for m in members.values() if m.event.state_key == user_id]
+    others = [m for m in members.values() if m.event.state_key != user_id]
+    return [stripped(event) for event in (*found, *others, *own)]

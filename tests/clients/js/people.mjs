@@ -1,0 +1,99 @@
+// People who chat through matrix-js-sdk on the homeserver at $HOMESERVER_URL.
+
+import assert from "node:assert/strict";
+import { randomBytes } from "node:crypto";
+
+import * as sdk from "matrix-js-sdk";
+import { logger } from "matrix-js-sdk/lib/logger.js";
+
+const PASSWORD = "quiet water runs deep";
+const PATIENCE_MS = 10_000;
+const LOOK_AGAIN_MS = 10;
+
+export const baseUrl = process.env.HOMESERVER_URL;
+
+logger.setLevel("error");
+const quiet = {
+    trace() {},
+    debug() {},
+    info() {},
+    warn() {},
+    error: console.error,
+    getChild: () => quiet,
+};
+
+/** Resolves to the first truthy value of `condition`, which is looked at again and again. */
+export async function until(condition, what) {
+    const deadline = Date.now() + PATIENCE_MS;
+    for (;;) {
+        const value = condition();
+        if (value) return value;
+        assert.ok(Date.now() < deadline, `waited in vain for ${what}`);
+        await new Promise((resolve) => setTimeout(resolve, LOOK_AGAIN_MS));
+    }
+}
+
+/** A new account, with a syncing client on its first device. */
+export async function register(name, { prepare } = {}) {
+    const username = `${name}-${randomBytes(4).toString("hex")}`;
+    const answer = await sdk.createClient({ baseUrl, logger: quiet }).registerRequest({
+        username,
+        password: PASSWORD,
+        auth: { type: "m.login.dummy" },
+    });
+    return start(answer, prepare);
+}
+
+/** A new device of somebody's account, logged in with `password` and syncing. */
+export async function logIn(userId, { password = PASSWORD } = {}) {
+    const answer = await sdk.createClient({ baseUrl, logger: quiet }).loginRequest({
+        type: "m.login.password",
+        identifier: { type: "m.id.user", user: userId },
+        password,
+    });
+    return start(answer);
+}
+
+async function start(credentials, prepare) {
+    const client = sdk.createClient({
+        baseUrl,
+        userId: credentials.user_id,
+        deviceId: credentials.device_id,
+        accessToken: credentials.access_token,
+        timelineSupport: true,
+        logger: quiet,
+    });
+    if (prepare) await prepare(client);
+    await client.startClient({
+        initialSyncLimit: 20,
+        lazyLoadMembers: true,
+        threadSupport: true,
+        pendingEventOrdering: sdk.PendingEventOrdering.Detached,
+    });
+    await until(() => client.isInitialSyncComplete(), "the first sync");
+    return client;
+}
+
+/** A room of `host`, where `guest` has followed the invitation; returns its id. */
+export async function openRoom(host, guest, options = {}) {
+    const { room_id: roomId } = await host.createRoom({
+        name: "Tea",
+        preset: "private_chat",
+        invite: [guest.getUserId()],
+        ...options,
+    });
+    await until(() => guest.getRoom(roomId)?.getMyMembership() === "invite", "the invitation");
+    await guest.joinRoom(roomId);
+    for (const client of [host, guest]) {
+        await until(
+            () => client.getRoom(roomId)?.getJoinedMemberCount() === 2,
+            "both people in the room",
+        );
+    }
+    return roomId;
+}
+
+/** The event, once it has come to `client` over /sync. */
+export function received(client, roomId, eventId) {
+    return until(() => client.getRoom(roomId).findEventById(eventId), `event ${eventId}`);
+}
