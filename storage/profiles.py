@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 
 from homeserver.domain.identifiers import UserId
 from homeserver.ports.database import Row, Transaction, Transactions
-from homeserver.ports.profiles import Profile, ProfileUpdate, ShownProfile
+from homeserver.ports.profile_store import ProfileUpdate, ShownProfile
+from homeserver.ports.profiles import Profile
 
 _UPDATE = "SELECT user_id, revision, former_display_names, former_avatar_urls FROM profile_updates"
 
 
 class SqlProfileStore:
-    """See :class:`homeserver.ports.profiles.ProfileStore`."""
+    """See :class:`homeserver.ports.profile_store.ProfileStore`."""
 
     def __init__(self, transactions: Transactions) -> None:
         self._transactions = transactions
 
-    async def fields(self, user_id: UserId) -> bytes | None:
-        return await self._transactions.read(_fields, user_id)
+    async def fields(self, user_ids: Sequence[UserId]) -> dict[UserId, bytes]:
+        return await self._transactions.read(_fields, list(user_ids))
 
     async def set_fields(
         self, user_id: UserId, fields: bytes, former: Profile, current: Profile
@@ -38,9 +41,9 @@ class SqlProfileStore:
         return await self._transactions.read(_shown_in_rooms, user_id)
 
 
-def _fields(tx: Transaction, user_id: UserId) -> bytes | None:
-    row = tx.one("SELECT fields FROM profiles WHERE user_id = ?", (user_id,))
-    return row[0] if row is not None else None
+def _fields(tx: Transaction, user_ids: list[UserId]) -> dict[UserId, bytes]:
+    rows = tx.all("SELECT user_id, fields FROM profiles WHERE user_id = ANY(?)", (user_ids,))
+    return {UserId(user_id): fields for user_id, fields in rows}
 
 
 def _set_fields(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -109,4 +110,6 @@ def _on_own_servers(
 
 
 if __name__ == "__main__":
+    # Ended either way, the harness ends the servers that it has started.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     main(prog_name="python -m synctest")

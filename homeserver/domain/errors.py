@@ -34,6 +34,11 @@ class Unknown(MatrixError):
     pass
 
 
+class AliasExists(Unknown):
+    status = 409
+    default_message = "The room alias already exists"
+
+
 class InternalError(MatrixError):
     status = 500
     default_message = "Internal server error"

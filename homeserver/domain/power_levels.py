@@ -14,6 +14,7 @@ from typing import Any, Final
 
 import attrs
 
+from homeserver.domain.errors import BadJson
 from homeserver.domain.events import Event, StateKey
 from homeserver.domain.identifiers import UserId
 from homeserver.domain.room_creators import privileged_creators, room_creator
@@ -58,6 +59,25 @@ def parse_power_level(value: Any, version: RoomVersion) -> int | None:
     if isinstance(value, float) and math.isfinite(value):
         return int(value)
     return None
+
+
+def check_power_level_content(content: Mapping[str, Any]) -> None:
+    """Check that power levels which a client sets are integers, as the schema of the event asks in
+    every room version. Raises BadJson."""
+    for name in DEFAULT_LEVELS:
+        if name in content and not _is_level(content[name]):
+            raise BadJson(f"{name} must be an integer")
+    for name in ("users", "events", "notifications"):
+        entries = content.get(name, {})
+        if not isinstance(entries, dict):
+            raise BadJson(f"{name} must be an object")
+        for key, level in entries.items():
+            if not _is_level(level):
+                raise BadJson(f"The level of {key} in {name} must be an integer")
+
+
+def _is_level(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
 @attrs.frozen(eq=False)

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar, cast
 
 import attrs
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, DeferredList
 from twisted.python.failure import Failure
 
 from homeserver.domain.errors import DatabaseUnavailable
@@ -69,6 +69,13 @@ class _Pending:
     entry: Entry | None
     work: Work | None
     chain: Chain | None
+
+
+async def all_committed(commits: Sequence[Deferred[Any]]) -> None:
+    """Wait for several commits; raises what the first that failed failed with."""
+    for succeeded, result in await DeferredList(commits, consumeErrors=True):
+        if not succeeded:
+            result.raiseException()
 
 
 class Log:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 
+import attrs
 from twisted.internet.defer import Deferred
 
 from homeserver.domain.errors import DatabaseUnavailable, NotFound
@@ -39,6 +40,7 @@ class RoomDirectory:
         self._nids: dict[RoomId, int] = {}
         self._loading: dict[int, list[Deferred[None]]] = {}
         self._seed = 0
+        self._newest_ts = 0
         self._weights: dict[int, int] = {}
         self.bytes = 0
         self.on_load: list[Callable[[RoomView], None]] = []
@@ -156,10 +158,16 @@ class RoomDirectory:
         row = RoomRow(nid, room_id or RoomId(""), version, shard, published)
         actor = self._actor(RoomView(RoomSnapshot(row, [], [], [], [], [], older=False)))
         new_room = NewRoom(row.room_id, version, shard, published, self._author.clock.now_ms())
+        # The id may be the hash of the create event, so no two of these may be equal.
+        self._newest_ts = max(self._newest_ts + 1, new_room.created_ts)
+        creation = attrs.evolve(creation, origin_server_ts=self._newest_ts)
         appends = actor.begin(creation, following, new_room)
         self._nids[actor.view.room_id] = nid
         self._keep(actor)
         committed = [actor.queue(append) for append in appends]
+        for deferred in committed[:-1]:
+            # What fails one of them fails the last as well.
+            deferred.addErrback(lambda _: None)
         return actor, [append.stored for append in appends], committed[-1]
 
     # --- keeping current

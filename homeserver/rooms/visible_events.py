@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import attrs
 
+from homeserver.domain.events import StateKey
 from homeserver.domain.identifiers import UserId
 from homeserver.domain.membership import Membership, parse_membership
 from homeserver.domain.visibility import (
@@ -65,6 +66,47 @@ def _before(steps: list[_Step], position: int, otherwise: str) -> str:
     return value
 
 
+def _recent_history(room: RoomView, user_id: UserId) -> VisibleHistory | None:
+    """The history as far as it matters to the room's newest events, from memory alone."""
+    shown = room.state.get(VISIBILITY)
+    member = room.members.get(user_id)
+    visibility = _recent_steps(
+        room, VISIBILITY, parse_history_visibility(shown.event.content if shown else None)
+    )
+    membership = _recent_steps(
+        room, (MEMBER, user_id), member.membership if member is not None else "leave"
+    )
+    if visibility is None or membership is None:
+        return None
+    last_join, current = -1, ""
+    for step in membership:
+        if step.value == "join" and current != "join":
+            last_join = step.position
+        current = step.value
+    return VisibleHistory(visibility, membership, last_join)
+
+
+def _recent_steps(room: RoomView, key: StateKey, now: str) -> list[_Step] | None:
+    """The values of a place along the newest events; None when memory does not tell how it was
+    before the first of them."""
+    changes = [e for e in room.tail if (e.event.type, e.event.state_key) == key]
+    if not changes:
+        return [_Step(-1, now)]
+    steps = [_Step(e.position, _value(key, e)) for e in changes]
+    first = changes[0]
+    if first.replaces_nid is None:
+        return steps
+    before = room.previous.get(first.nid)
+    return [_Step(-1, _value(key, before)), *steps] if before is not None else None
+
+
+def _value(key: StateKey, stored: StoredEvent) -> str:
+    content = stored.event.content
+    if key == VISIBILITY:
+        return parse_history_visibility(content)
+    return parse_membership(content) or Membership.LEAVE
+
+
 class Visibility:
     """Filters events by what a user may see."""
 
@@ -119,7 +161,11 @@ class Visibility:
             and joined.nid >> 8 < oldest.position
         ):
             return list(events), {}
-        history = await self.history(room, user_id)
+        history = None
+        if oldest.order > room.tail_after:
+            history = _recent_history(room, user_id)
+        if history is None:
+            history = await self.history(room, user_id)
         seen = [e for e in events if history.allows(e, user_id)]
         memberships = {
             e.nid: membership

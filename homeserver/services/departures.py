@@ -5,10 +5,11 @@ from __future__ import annotations
 from itertools import islice
 
 import structlog
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, succeed
 
 from homeserver.domain.errors import Forbidden
 from homeserver.domain.identifiers import UserId
+from homeserver.log.log import all_committed
 from homeserver.rooms.actor import NewEvent, RoomActor
 from homeserver.rooms.directory import RoomDirectory
 from homeserver.rooms.view import MEMBER
@@ -31,18 +32,20 @@ class Departures:
         left = iter([r.room_nid for r in rooms if r.membership in ("join", "invite", "knock")])
         while nids := list(islice(left, AT_ONCE)):
             actors = (await self._directory.load(nids)).values()
-            departures = [await self._leave(actor, user_id) for actor in actors]
-            for committed in departures:
-                if committed is not None:
-                    await committed
+            for actor in actors:
+                await actor.prepare([_departure(user_id)])
+            await all_committed([_leave(actor, user_id) for actor in actors])
 
-    async def _leave(self, actor: RoomActor, user_id: UserId) -> Deferred[None] | None:
-        departure = NewEvent(MEMBER, user_id, {"membership": "leave"}, state_key=user_id)
-        await actor.prepare([departure])
-        try:
-            _, committed = actor.append_now(departure)
-        except Forbidden as error:
-            # They have left meanwhile, or were banned.
-            log.info("departure_refused", room_id=actor.view.room_id, reason=error.message)
-            return None
-        return committed
+
+def _departure(user_id: UserId) -> NewEvent:
+    return NewEvent(MEMBER, user_id, {"membership": "leave"}, state_key=user_id)
+
+
+def _leave(actor: RoomActor, user_id: UserId) -> Deferred[None]:
+    try:
+        _, committed = actor.append_now(_departure(user_id))
+    except Forbidden as error:
+        # They have left meanwhile, or were banned.
+        log.info("departure_refused", room_id=actor.view.room_id, reason=error.message)
+        return succeed(None)
+    return committed

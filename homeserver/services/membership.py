@@ -18,9 +18,8 @@ from homeserver.domain.errors import (
     InviteBlocked,
     NotFound,
 )
-from homeserver.domain.identifiers import EventId, RoomId, UserId
-from homeserver.domain.membership import Membership as Is
-from homeserver.domain.membership import parse_membership
+from homeserver.domain.identifiers import EventId, RoomId, UserId, server_name_of
+from homeserver.domain.membership import Membership, parse_membership
 from homeserver.domain.requester import Requester
 from homeserver.domain.room_summary import guests_may_join
 from homeserver.ports.invite_permissions import InvitePermissions
@@ -49,7 +48,7 @@ class ThirdPartyProof:
     signed: JsonObject
 
 
-class Membership:
+class Memberships:
     """Changes what users are to rooms."""
 
     def __init__(
@@ -78,12 +77,12 @@ class Membership:
         require_not_suspended(requester)
         actor = await self._directory.by_id(room_id)
         user_id = requester.user_id
-        if actor.head_membership(user_id) == Is.JOIN:
+        if actor.head_membership(user_id) == Membership.JOIN:
             await actor.settled()
             return
         if proof is not None:
             await self._accept_third_party_invite(actor, user_id, proof)
-        content = _content(Is.JOIN, await self._profiles.of(user_id), reason)
+        content = _content(Membership.JOIN, await self._profiles.of(user_id), reason)
         await self._join(requester, actor, content)
 
     async def leave(
@@ -93,10 +92,13 @@ class Membership:
         actor = await room_to_act_in(self._directory, room_id)
         user_id = requester.user_id
         known = actor.view.members.get(user_id)
-        if known is not None and known.membership == Is.LEAVE:
-            if actor.head_membership(user_id) == Is.LEAVE:
-                return
-        await self._set(actor, user_id, user_id, _content(Is.LEAVE, None, reason))
+        if (
+            known is not None
+            and known.membership == Membership.LEAVE
+            and actor.head_membership(user_id) == Membership.LEAVE
+        ):
+            return
+        await self._set(actor, user_id, user_id, _content(Membership.LEAVE, None, reason))
 
     async def invite(
         self, requester: Requester, room_id: RoomId, user_id: UserId, *, reason: str | None = None
@@ -105,7 +107,7 @@ class Membership:
         require_not_suspended(requester)
         actor = await room_to_act_in(self._directory, room_id)
         await self.require_accepts_invites([user_id])
-        content = _content(Is.INVITE, await self._profiles.of(user_id), reason)
+        content = _content(Membership.INVITE, await self._profiles.of(user_id), reason)
         await self._set(actor, requester.user_id, user_id, content)
 
     async def kick(
@@ -113,25 +115,25 @@ class Membership:
     ) -> None:
         """Make a user leave, withdraw their invite or deny their knock. Raises Forbidden."""
         actor = await room_to_act_in(self._directory, room_id)
-        if actor.head_membership(user_id) not in (Is.JOIN, Is.INVITE, Is.KNOCK):
+        if actor.head_membership(user_id) not in (Membership.JOIN, Membership.INVITE, Membership.KNOCK):
             raise Forbidden(f"{user_id} is not in the room")
-        await self._set(actor, requester.user_id, user_id, _content(Is.LEAVE, None, reason))
+        await self._set(actor, requester.user_id, user_id, _content(Membership.LEAVE, None, reason))
 
     async def ban(
         self, requester: Requester, room_id: RoomId, user_id: UserId, *, reason: str | None = None
     ) -> None:
         """Make a user leave, and keep them out. Raises Forbidden."""
         actor = await room_to_act_in(self._directory, room_id)
-        await self._set(actor, requester.user_id, user_id, _content(Is.BAN, None, reason))
+        await self._set(actor, requester.user_id, user_id, _content(Membership.BAN, None, reason))
 
     async def unban(
         self, requester: Requester, room_id: RoomId, user_id: UserId, *, reason: str | None = None
     ) -> None:
         """Let a banned user come back. Raises Forbidden."""
         actor = await room_to_act_in(self._directory, room_id)
-        if actor.head_membership(user_id) != Is.BAN:
+        if actor.head_membership(user_id) != Membership.BAN:
             raise Forbidden(f"{user_id} is not banned from the room")
-        await self._set(actor, requester.user_id, user_id, _content(Is.LEAVE, None, reason))
+        await self._set(actor, requester.user_id, user_id, _content(Membership.LEAVE, None, reason))
 
     async def knock(
         self, requester: Requester, room_id: RoomId, *, reason: str | None = None
@@ -140,7 +142,7 @@ class Membership:
         require_not_suspended(requester)
         actor = await self._directory.by_id(room_id)
         user_id = requester.user_id
-        content = _content(Is.KNOCK, await self._profiles.of(user_id), reason)
+        content = _content(Membership.KNOCK, await self._profiles.of(user_id), reason)
         await self._set(actor, user_id, user_id, content)
 
     async def set_member(
@@ -153,12 +155,12 @@ class Membership:
         membership = parse_membership(content)
         if membership is None:
             raise BadJson("A member event has a membership")
-        if membership is not Is.LEAVE:
+        if membership is not Membership.LEAVE:
             require_not_suspended(requester)
         actor = await room_to_act_in(self._directory, room_id)
-        if membership is Is.INVITE:
+        if membership is Membership.INVITE:
             await self.require_accepts_invites([user_id])
-        if membership is Is.JOIN and user_id == requester.user_id:
+        if membership is Membership.JOIN and user_id == requester.user_id:
             return await self._join(requester, actor, content)
         return await self._set(actor, requester.user_id, user_id, content)
 
@@ -173,7 +175,7 @@ class Membership:
         user_id = requester.user_id
         # Only who joins is vouched for; later member events of theirs are their own.
         content = {name: value for name, value in content.items() if name != _VOUCHED}
-        if actor.head_membership(user_id) != Is.JOIN:
+        if actor.head_membership(user_id) != Membership.JOIN:
             if requester.is_guest:
                 _require_open_to_guests(actor)
             vouching_user = await self._restricted.vouching_user(actor, user_id)
@@ -198,11 +200,13 @@ class Membership:
 
         "Third-party invites". The authorisation rules check the signature.
         """
+        if server_name_of(proof.sender) != server_name_of(user_id):
+            raise Forbidden("Only the server of who sent the invite can accept it")
         invite = actor.view.state.get(("m.room.third_party_invite", proof.token))
         if invite is None:
             raise Forbidden("The room has no third-party invite with this token")
         content: JsonObject = {
-            "membership": Is.INVITE.value,
+            "membership": Membership.INVITE.value,
             "third_party_invite": {
                 "display_name": str(invite.event.content.get("display_name", "")),
                 "signed": proof.signed,
@@ -224,7 +228,7 @@ class Membership:
             await self._settings.carry_over(user_id, old.view.room_id, actor.view.room_id)
 
 
-def member_content(membership: Is, profile: Profile | None) -> JsonObject:
+def member_content(membership: Membership, profile: Profile | None) -> JsonObject:
     """The content of a member event; with the profile of the user whom it lets in."""
     content: JsonObject = {"membership": membership.value}
     if profile is not None:
@@ -235,7 +239,7 @@ def member_content(membership: Is, profile: Profile | None) -> JsonObject:
     return content
 
 
-def _content(membership: Is, profile: Profile | None, reason: str | None) -> JsonObject:
+def _content(membership: Membership, profile: Profile | None, reason: str | None) -> JsonObject:
     content = member_content(membership, profile)
     if reason is not None:
         content["reason"] = reason

@@ -108,6 +108,8 @@ class RoomFragments:
         if news is None or len(news) > window.options.limit:
             return None
         events = self._wanted(room, news, window)
+        if any(_is_own_membership(e, window.session.user_id) for e in events):
+            return None
         known = self._known(room, window)
         members = self._lazy_members(events, known, window)
         personal = self._is_personal(room, events, window)
@@ -507,6 +509,10 @@ def _passes(definition: CompiledRoomEventFilter, stored: StoredEvent) -> bool:
     event = stored.event
     has_url = definition.contains_url is not None and isinstance(event.content.get("url"), str)
     return definition.matches(event.type, event.sender, has_url=has_url)
+
+
+def _is_own_membership(stored: StoredEvent, user_id: UserId) -> bool:
+    return stored.event.type == MEMBER and stored.event.state_key == user_id
 
 
 def receipt_content(

@@ -35,20 +35,24 @@ def auth_chain(starts: Iterable[EventId], events: Mapping[EventId, Event]) -> se
 
 def auth_difference(
     conflicted_sets: Sequence[Collection[EventId]],
-    unconflicted: Iterable[EventId],
+    unconflicted: Collection[EventId],
     events: Mapping[EventId, Event],
 ) -> set[EventId]:
     """The events that are in the full auth chains of some states, but not of all.
+
+    The full auth chain of a state holds the events of the state, too: the wording of the
+    specification leaves them out, but in the worked example of MSC1442 (at "Message 3") an
+    unconflicted event that only one side leads to is no difference, and servers agree on that.
 
     ``conflicted_sets`` has the conflicted events of each state. All states share the
     ``unconflicted`` events and what these lead to, so that a difference can only come from the
     conflicted ones; the many others are walked through only if there is one that they could
     settle. Conflicted events are left out of the result, as they count in any case.
     """
-    chains = [auth_chain(conflicted, events) for conflicted in conflicted_sets]
-    first, *others = chains
+    first, *others = [auth_chain(conflicted, events) for conflicted in conflicted_sets]
     difference = first.union(*others) - first.intersection(*others)
-    return _not_reached(difference.difference(*conflicted_sets), unconflicted, events)
+    in_doubt = difference.difference(unconflicted, *conflicted_sets)
+    return _not_reached(in_doubt, unconflicted, events)
 
 
 def events_between(ends: Collection[EventId], events: Mapping[EventId, Event]) -> set[EventId]:

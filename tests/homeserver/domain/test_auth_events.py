@@ -18,9 +18,7 @@ def member(user: str) -> StateKey:
     return "m.room.member", user
 
 
-def keys_of_member_event(
-    version: str, sender: str, target: str, **content: Any
-) -> list[StateKey]:
+def keys_of_member_event(version: str, sender: str, target: str, **content: Any) -> list[StateKey]:
     """The selection for a member event, without the create event."""
     keys = auth_event_keys(room_version(version), "m.room.member", target, sender, content)
     return [key for key in keys if key[0] != "m.room.create"]

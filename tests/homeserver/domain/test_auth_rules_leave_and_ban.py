@@ -64,7 +64,9 @@ def test_a_moderator_kicks(version: str) -> None:
 def test_kicking_takes_the_kick_level(version: str) -> None:
     branch = a_moderated_room(version)
     branch.set_power_levels(ALICE, {BOB: 49}, kick=50)
-    assert_forbidden(branch, leave_of(CAROL, BOB, branch), "has power level 49 and needs 50 to kick")
+    assert_forbidden(
+        branch, leave_of(CAROL, BOB, branch), "has power level 49 and needs 50 to kick"
+    )
 
 
 @versions()

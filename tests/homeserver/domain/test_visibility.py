@@ -88,9 +88,7 @@ def test_the_own_membership_event_is_seen_if_the_old_or_the_new_one_allows(
     old: Membership, new: Membership, seen: bool
 ) -> None:
     assert (
-        may_see_event(
-            visibility=JOINED, membership=old, new_membership=new, joined_later=False
-        )
+        may_see_event(visibility=JOINED, membership=old, new_membership=new, joined_later=False)
         == seen
     )
 

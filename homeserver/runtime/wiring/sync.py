@@ -1,0 +1,73 @@
+"""The sync engine and the reading of history, put together."""
+
+from __future__ import annotations
+
+import attrs
+
+from homeserver.api.history import HistoryApi
+from homeserver.api.relations import RelationsApi
+from homeserver.api.sync import PresenceNotes, SyncApi
+from homeserver.domain.filters import CompiledFilter, Filter, compile_filter
+from homeserver.domain.identifiers import UserId
+from homeserver.http.routes import Api
+from homeserver.ports.account_data import AccountDataStore
+from homeserver.runtime.wiring.foundation import Foundation
+from homeserver.runtime.wiring.rooms import RoomsCore
+from homeserver.services.filters import Filters
+from homeserver.services.history import History
+from homeserver.services.related_events import RelatedEvents
+from homeserver.sync.classic import ClassicSync, Defaults
+from homeserver.sync.fragments import RoomFragments
+from homeserver.sync.sessions import Sessions
+
+
+@attrs.frozen
+class SyncArea:
+    """The sync engine."""
+
+    apis: list[Api]
+    sync: ClassicSync
+    sessions: Sessions
+
+
+def build_sync(
+    on: Foundation,
+    rooms: RoomsCore,
+    account_data: AccountDataStore,
+    filters: Filters,
+    presence: PresenceNotes,
+    defaults: Defaults,
+) -> SyncArea:
+    """Everything that tells clients what happened."""
+    sessions = Sessions(on.log, rooms.directory, account_data, rooms.unread, on.clock)
+    fragments = RoomFragments(rooms.directory, rooms.presenter, rooms.visibility, on.clock)
+    sync = ClassicSync(
+        on.log,
+        sessions,
+        fragments,
+        rooms.directory,
+        account_data,
+        rooms.unread,
+        rooms.push_rules,
+        on.clock,
+        defaults,
+    )
+    on.metrics.waiting_syncs.set_function(lambda: float(sync.waiting))
+    history = History(rooms.directory, rooms.presenter, rooms.visibility, on.clock)
+    related = RelatedEvents(
+        rooms.relations, rooms.directory, rooms.presenter, rooms.visibility, on.clock
+    )
+    everything = compile_filter(Filter())
+
+    async def compiled(user_id: UserId, text: str | None) -> CompiledFilter:
+        return everything if text is None else await filters.compiled(user_id, text)
+
+    return SyncArea(
+        apis=[
+            SyncApi(sync, compiled, presence),
+            HistoryApi(history, account_data, on.log.shards),
+            RelationsApi(history, related, on.log.shards),
+        ],
+        sync=sync,
+        sessions=sessions,
+    )
