@@ -44,7 +44,7 @@ def select_summaries(
     ``rooms`` holds the ID and the version of each room.
     """
     nids = list(rooms)
-    joined = dict(
+    joined: dict[int, int] = dict(
         tx.all(
             "SELECT room_nid, count(*) FROM memberships WHERE room_nid = ANY(?)"
             " AND membership = 'join' GROUP BY room_nid",

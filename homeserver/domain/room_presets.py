@@ -74,7 +74,7 @@ def initial_power_levels(
         # "Spaces": nobody is expected to chat in them.
         content["events_default"] = ADMIN_LEVEL
     if not version.privileged_creators:
-        content["users"] = {user_id: ADMIN_LEVEL for user_id in (creator, *equals)}
+        content["users"] = dict.fromkeys((creator, *equals), ADMIN_LEVEL)
     content.update(override or {})
     if version.privileged_creators:
         content["events"] = with_tombstone_level(content.get("events"))

@@ -80,9 +80,7 @@ def summarise(
         avatar_url=_text(contents.get("m.room.avatar", nothing), "url"),
         canonical_alias=_text(contents.get("m.room.canonical_alias", nothing), "alias"),
         room_type=_text(contents.get("m.room.create", nothing), "type"),
-        allowed_room_ids=tuple(
-            allowed_rooms(join_rules) if join_rule in _RESTRICTED_RULES else ()
-        ),
+        allowed_room_ids=tuple(allowed_rooms(join_rules) if join_rule in _RESTRICTED_RULES else ()),
         encryption=_text(contents.get("m.room.encryption", nothing), "algorithm"),
         room_version=version.identifier,
     )

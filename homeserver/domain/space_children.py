@@ -45,5 +45,6 @@ def is_suggested(content: JsonObject) -> bool:
 def _key(child: HasEvent) -> tuple[bool, str, int, str]:
     event = child.event
     order = event.content.get("order")
-    valid = isinstance(order, str) and _ORDER.fullmatch(order) is not None
-    return (not valid, order if valid else "", event.origin_server_ts, event.state_key or "")
+    if not isinstance(order, str) or _ORDER.fullmatch(order) is None:
+        return (True, "", event.origin_server_ts, event.state_key or "")
+    return (False, order, event.origin_server_ts, event.state_key or "")

@@ -12,7 +12,7 @@ from ipaddress import ip_address
 from typing import Any, BinaryIO, Protocol, cast
 
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IReactorTime
+from twisted.internet.interfaces import IAddress, IReactorTime
 from twisted.protocols.basic import FileSender
 from twisted.python.failure import Failure
 from twisted.web import http
@@ -216,11 +216,15 @@ class MatrixFactory(http.HTTPFactory):
         idle_seconds: int = 120,
     ) -> None:
         super().__init__(timeout=idle_seconds, reactor=reactor)
-        self.requestFactory = HttpRequest
         self.dispatcher = dispatcher
         self.max_upload_bytes = max_upload_bytes
         self.in_flight = in_flight
         self.x_forwarded = x_forwarded
+
+    def buildProtocol(self, addr: IAddress) -> Any:  # noqa: N802
+        protocol = super().buildProtocol(addr)
+        protocol.requestFactory = HttpRequest
+        return protocol
 
     def log(self, request: http.Request) -> None:
         """Requests are logged and counted by the dispatcher, not as an access log here."""

@@ -112,14 +112,16 @@ class Aliases:
         """Let a new alias point to a room. Raises UniqueViolation."""
         await self._store.add(NewAlias(alias, room_nid, creator, self._clock.now_ms()))
 
+    async def move(self, from_room_nid: int, to_room_nid: int) -> None:
+        """Let all aliases of one room point to another."""
+        await self._store.move(from_room_nid, to_room_nid)
+
     async def _find(self, alias: RoomAlias) -> AliasRow:
         for row in await self._store.find([alias]):
             return row
         raise NotFound(f"Room alias {alias} not found")
 
-    async def _remove_from_state(
-        self, actor: RoomActor, user_id: UserId, alias: RoomAlias
-    ) -> None:
+    async def _remove_from_state(self, actor: RoomActor, user_id: UserId, alias: RoomAlias) -> None:
         event = actor.head_event((CANONICAL_ALIAS, ""))
         if event is None:
             return
@@ -152,8 +154,5 @@ def require_manager(actor: RoomActor, user_id: UserId) -> None:
     whoever may set its canonical alias."""
     power_levels = actor.head_power_levels()
     needed = power_levels.event_level(CANONICAL_ALIAS, is_state=True)
-    if (
-        actor.head_membership(user_id) != "join"
-        or power_levels.user_level(user_id) < needed
-    ):
+    if actor.head_membership(user_id) != "join" or power_levels.user_level(user_id) < needed:
         raise Forbidden("You may not change how this room is known")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from twisted.internet.defer import Deferred, succeed
+
 from homeserver.domain.errors import Forbidden
 from homeserver.domain.identifiers import ServerName, server_name_of
 from homeserver.domain.room_summary import guests_may_join
@@ -28,10 +30,11 @@ class GuestDepartures:
             for guest in await self._guests.guests_among(local)
         ]
         await actor.prepare(departures)
-        commits = []
-        for departure in departures:
-            try:
-                commits.append(actor.append_now(departure)[1])
-            except Forbidden:  # noqa: PERF203 - they have left meanwhile
-                continue
-        await all_committed(commits)
+        await all_committed([_leave(actor, departure) for departure in departures])
+
+
+def _leave(actor: RoomActor, departure: NewEvent) -> Deferred[None]:
+    try:
+        return actor.append_now(departure)[1]
+    except Forbidden:
+        return succeed(None)  # they have left meanwhile

@@ -6,6 +6,7 @@ is what they leave open: who vouches for a join, what a guest may, and what is n
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 import attrs
@@ -115,7 +116,11 @@ class Memberships:
     ) -> None:
         """Make a user leave, withdraw their invite or deny their knock. Raises Forbidden."""
         actor = await room_to_act_in(self._directory, room_id)
-        if actor.head_membership(user_id) not in (Membership.JOIN, Membership.INVITE, Membership.KNOCK):
+        if actor.head_membership(user_id) not in (
+            Membership.JOIN,
+            Membership.INVITE,
+            Membership.KNOCK,
+        ):
             raise Forbidden(f"{user_id} is not in the room")
         await self._set(actor, requester.user_id, user_id, _content(Membership.LEAVE, None, reason))
 
@@ -164,14 +169,12 @@ class Memberships:
             return await self._join(requester, actor, content)
         return await self._set(actor, requester.user_id, user_id, content)
 
-    async def require_accepts_invites(self, user_ids: list[UserId]) -> None:
+    async def require_accepts_invites(self, user_ids: Collection[UserId]) -> None:
         """Raises InviteBlocked when one of some users wants no invites."""
         for user_id in await self._invite_permissions.blocking(user_ids):
             raise InviteBlocked(f"{user_id} does not accept invites")
 
-    async def _join(
-        self, requester: Requester, actor: RoomActor, content: JsonObject
-    ) -> EventId:
+    async def _join(self, requester: Requester, actor: RoomActor, content: JsonObject) -> EventId:
         user_id = requester.user_id
         # Only who joins is vouched for; later member events of theirs are their own.
         content = {name: value for name, value in content.items() if name != _VOUCHED}

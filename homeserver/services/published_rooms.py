@@ -105,6 +105,8 @@ def _place(token: str | None) -> tuple[Place | None, bool]:
         return None, False
     members, _, nid = token[1:].partition("_")
     numbers = (members, nid)
-    if token[:1] in ("n", "p") and all(n.isascii() and n.isdigit() and len(n) < 19 for n in numbers):
+    if token[:1] in ("n", "p") and all(
+        n.isascii() and n.isdigit() and len(n) < 19 for n in numbers
+    ):
         return (int(members), int(nid)), token[0] == "p"
     raise InvalidParam("Unknown pagination token")

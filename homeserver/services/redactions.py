@@ -62,9 +62,7 @@ class Redactions:
                 )
             )
 
-        return await send_once(
-            actor, self._directory.events, requester, (txn_id, REDACTION), send
-        )
+        return await send_once(actor, self._directory.events, requester, (txn_id, REDACTION), send)
 
     async def _target(
         self, actor: RoomActor, requester: Requester, event_id: EventId

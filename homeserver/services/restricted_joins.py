@@ -65,7 +65,6 @@ class RestrictedJoins:
         yield from actor.view.joined()
 
 
-
 def _is_restricted(join_rule: object, version: RoomVersion) -> bool:
     """Whether a join rule lets in the members of other rooms."""
     if join_rule == "restricted":

@@ -71,9 +71,7 @@ class RoomHierarchy:
         self._summaries = summaries
         self._memberships = memberships
 
-    async def page(
-        self, root: RoomId, user_id: UserId, request: HierarchyRequest
-    ) -> HierarchyPage:
+    async def page(self, root: RoomId, user_id: UserId, request: HierarchyRequest) -> HierarchyPage:
         """A page of the tree below ``root``. Raises Forbidden when the user may not see that room,
         InvalidParam for a token that is none, or not of this request."""
         max_depth = MAX_DEPTH if request.max_depth is None else request.max_depth
@@ -117,7 +115,9 @@ class RoomHierarchy:
                 room_ids = [RoomId(child.event.state_key or "") for child in children]
                 below = await self._visible([r for r in room_ids if r not in walked], viewer)
                 ahead += [
-                    (depth + 1, below[room_id]) for room_id in reversed(room_ids) if room_id in below
+                    (depth + 1, below[room_id])
+                    for room_id in reversed(room_ids)
+                    if room_id in below
                 ]
 
     async def _children(self, summary: RoomSummary, viewer: _Viewer) -> list[StoredEvent]:
@@ -128,9 +128,7 @@ class RoomHierarchy:
             children = [child for child in children if is_suggested(child.event.content)]
         return children[:MAX_ROOMS]
 
-    async def _visible(
-        self, room_ids: list[RoomId], viewer: _Viewer
-    ) -> dict[RoomId, RoomSummary]:
+    async def _visible(self, room_ids: list[RoomId], viewer: _Viewer) -> dict[RoomId, RoomSummary]:
         summaries = await self._summaries.summaries(room_ids)
         hidden = [
             room_id

@@ -17,6 +17,7 @@ from homeserver.api.sessions import SessionsApi
 from homeserver.domain.identifiers import DeviceId, ServerName, UserId
 from homeserver.http.rate_limits import Rate, RateLimiter
 from homeserver.http.routes import RateClass
+from homeserver.ports.database import Row, Transaction
 from homeserver.services.account_moderation import AccountModeration
 from homeserver.services.accounts import Accounts, AccountSettings, Registration
 from homeserver.services.admin_registration import AdminRegistration
@@ -35,7 +36,7 @@ from homeserver.services.sessions import Sessions
 from homeserver.services.token_cache import TokenCache
 from homeserver.services.uia_session_ids import UiaSessionIds
 from homeserver.services.uia_stages import DummyStage, PasswordStage, RegistrationTokenStage
-from homeserver.services.user_interactive_auth import UserInteractiveAuth
+from homeserver.services.user_interactive_auth import Stage, UserInteractiveAuth
 from storage.accounts import SqlAccountStore
 from storage.devices import SqlDeviceStore
 from storage.login_tokens import SqlLoginTokenStore
@@ -55,6 +56,7 @@ SERVER = ServerName("hs")
 PASSWORD = "correct horse"
 SHARED_SECRET = "shared secret"
 LIFETIMES = SessionLifetimes(access_ms=60_000, refresh_ms=3_600_000)
+OPEN = RegistrationPolicy(is_open=True)
 CHEAP = PasswordSettings(min_length=8, time_cost=1, memory_kib=8, parallelism=1)
 
 
@@ -109,7 +111,7 @@ class AccountsServer:
     def __init__(
         self,
         *,
-        policy: RegistrationPolicy = RegistrationPolicy(is_open=True),
+        policy: RegistrationPolicy = OPEN,
         lifetimes: SessionLifetimes = LIFETIMES,
         rates: dict[RateClass, Rate] | None = None,
         password_settings: PasswordSettings = CHEAP,
@@ -145,9 +147,7 @@ class AccountsServer:
             self.clock,
             AccountSettings(SERVER, lifetimes),
         )
-        self.sessions = Sessions(
-            self.session_store, self.cache, self.events, self.clock, lifetimes
-        )
+        self.sessions = Sessions(self.session_store, self.cache, self.events, self.clock, lifetimes)
         self.devices = Devices(self.device_store, self.cache, self.events)
         self.login_tokens = LoginTokens(
             SqlLoginTokenStore(transactions), self.account_store, self.clock
@@ -161,7 +161,7 @@ class AccountsServer:
             self.account_store, self.device_store, self.cache, SERVER
         )
         self.admin_registration = AdminRegistration(self.accounts, self.clock, SHARED_SECRET)
-        stages = [
+        stages: list[Stage] = [
             PasswordStage(self.password_authentication),
             DummyStage(),
             RegistrationTokenStage(self.registration_tokens),
@@ -235,6 +235,14 @@ class AccountsServer:
         self.events.taken()
         return issued
 
+    def select(self, table: str) -> list[Row]:
+        """All that a table holds."""
+
+        def work(tx: Transaction) -> list[Row]:
+            return tx.all(f"SELECT * FROM {table}")
+
+        return self.database.write_blocking(work)
+
     def rows(self, table: str) -> int:
         """How many rows a table has."""
-        return int(self.database.write_blocking(lambda tx: tx.all(f"SELECT count(*) FROM {table}"))[0][0])
+        return len(self.select(table))

@@ -74,7 +74,10 @@ async def test_a_device_that_logs_in_again_loses_its_tokens(
     assert await is_known(store, access="a2")
     assert await is_known(store, access="a3")
     devices = await SqlDeviceStore(transactions).devices(ALICE)
-    assert [(d.device_id, d.display_name) for d in devices] == [("PHONE", "Phone"), ("TABLET", None)]
+    assert [(d.device_id, d.display_name) for d in devices] == [
+        ("PHONE", "Phone"),
+        ("TABLET", None),
+    ]
 
 
 async def test_a_refresh_leaves_the_old_tokens_until_the_new_ones_are_used(
@@ -126,7 +129,9 @@ async def test_a_refresh_may_be_repeated_until_its_tokens_are_used(store: SqlSes
 
     await store.confirm(TokenKey.of("r3").id)
     assert await store.by_refresh_token(TokenKey.of("r1")) is None
-    assert await store.refresh(TokenKey.of("r1").id, new_session(ALICE, "PHONE", "a4", "r4")) is None
+    assert (
+        await store.refresh(TokenKey.of("r1").id, new_session(ALICE, "PHONE", "a4", "r4")) is None
+    )
     assert not await is_known(store, access="a4")
 
 

@@ -16,10 +16,12 @@ event that could be sent. When that is not plain from the rules, users are count
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from enum import Enum, auto
 from functools import lru_cache
-from typing import Final
+from operator import itemgetter
+from typing import Final, TypeAlias
 
 import attrs
 
@@ -32,6 +34,7 @@ from homeserver.domain.push_rules.conditions import (
     EventMatch,
     EventPropertyContains,
     EventPropertyIs,
+    UnrecognisedCondition,
 )
 from homeserver.domain.push_rules.evaluate import (
     COMPILED_RULESETS,
@@ -42,7 +45,6 @@ from homeserver.domain.push_rules.model import PushRule, RuleKind
 from homeserver.domain.push_rules.predicates import (
     Recipient,
     RoomContext,
-    compile_condition,
     compile_pattern,
 )
 from homeserver.domain.push_rules.user_rules import UserPushRules
@@ -70,20 +72,32 @@ class DefaultOutcome:
     """Whether it is highlighted, for every member; never without ``notifies``."""
 
 
-@attrs.frozen
+_PlacedRule: TypeAlias = tuple[int, PushRule]
+"""An enabled rule and its place in the order in which rules are checked."""
+
+
+@attrs.frozen(eq=False)
 class CountingClasses:
     """The class of a user in every room."""
 
-    rules: UserPushRules
     elsewhere: CountingClass
     """The class in all rooms but the named ones."""
-    named_rooms: frozenset[str]
-    """The IDs, lowered, of the rooms that rules single out."""
+    _general_rules: tuple[_PlacedRule, ...]
+    _rules_of_rooms: Mapping[str, Sequence[_PlacedRule]]
+    """The rules that single out a room, by its ID, lowered."""
+
+    @property
+    def named_rooms(self) -> Collection[str]:
+        """The IDs, lowered, of the rooms that rules single out."""
+        return self._rules_of_rooms.keys()
 
     def in_room(self, room_id: RoomId) -> CountingClass:
-        if room_id.lower() not in self.named_rooms:
+        """The class in a room. It takes no longer when other rooms are singled out."""
+        rules_of_room = self._rules_of_rooms.get(room_id.lower())
+        if rules_of_room is None:
             return self.elsewhere
-        return _class_of_steps(_steps(self.rules.ruleset, room_id))
+        rules = sorted((*self._general_rules, *rules_of_room), key=itemgetter(0))
+        return _class_of_steps(_steps((rule for _, rule in rules), room_id))
 
 
 def default_outcome(event: Event, room: RoomContext) -> DefaultOutcome:
@@ -134,11 +148,18 @@ def classify(rules: UserPushRules, room_id: RoomId) -> CountingClass:
 @lru_cache(maxsize=COMPILED_RULESETS)
 def counting_classes(rules: UserPushRules) -> CountingClasses:
     """The classes of a user with these rules, everywhere."""
-    enabled = [rule for rule in rules.ruleset if rule.enabled]
+    general_rules = []
+    rules_of_rooms = defaultdict(list)
+    for placed_rule in enumerate(rule for rule in rules.ruleset if rule.enabled):
+        rooms = {name.lower() for name in _rooms_named_by(placed_rule[1])}
+        for room in rooms:
+            rules_of_rooms[room].append(placed_rule)
+        if not rooms:
+            general_rules.append(placed_rule)
     return CountingClasses(
-        rules,
-        elsewhere=_class_of_steps(_steps(enabled, None)),
-        named_rooms=frozenset(name.lower() for rule in enabled for name in _rooms_named_by(rule)),
+        elsewhere=_class_of_steps(_steps((rule for _, rule in general_rules), None)),
+        general_rules=tuple(general_rules),
+        rules_of_rooms=dict(rules_of_rooms),
     )
 
 
@@ -173,10 +194,13 @@ _OWN_INVITE: Final[frozenset[Condition]] = frozenset(
 
 
 def _steps(rules: Iterable[PushRule], room_id: RoomId | None) -> list[_Step]:
-    """The rules that can be reached in a room, in order; in rooms that no rule names for None."""
+    """The enabled rules that can be reached in a room, in order.
+
+    None stands for any room that no rule singles out.
+    """
     steps = []
     for rule in rules:
-        conditions = _open_conditions(rule, room_id) if rule.enabled else None
+        conditions = _open_conditions(rule, room_id)
         if conditions is None:
             continue
         notify = rule.actions.notify
@@ -231,13 +255,15 @@ def _open_conditions(rule: PushRule, room_id: RoomId | None) -> frozenset[Condit
 def _holds_in_room(condition: Condition, room_id: RoomId | None) -> bool | None:
     """Whether a condition holds for all events of a room or for none; None if it depends."""
     match condition:
+        case EventMatch("room_id", str(pattern)) if is_literal_glob(pattern):
+            return room_id is not None and pattern.lower() == room_id.lower()
         case EventMatch("room_id", str(pattern)) if room_id is not None:
             return compile_pattern("room_id", pattern)(room_id.lower())
-        case EventMatch("room_id", str(pattern)) if is_literal_glob(pattern):
-            return False
         case EventPropertyIs("room_id", value):
-            return value == room_id if room_id is not None else False
-    return False if compile_condition(condition) is None else None
+            return room_id is not None and value == room_id
+        case UnrecognisedCondition():
+            return False
+    return None
 
 
 def _rooms_named_by(rule: PushRule) -> list[str]:
@@ -263,10 +289,12 @@ def _is_invite(event: Event) -> bool:
     )
 
 
-_PREDEFINED: Final = UserPushRules().ruleset
+_PREDEFINED: Final = tuple(rule for rule in UserPushRules().ruleset if rule.enabled)
 _ANYONE: Final = Recipient(UserId(""), display_name=None)
 _IMPERSONAL_RULES: Final = compile_rules(
     rule for rule in _PREDEFINED if frozenset(rule.conditions) not in (_USER_MENTION, _OWN_INVITE)
 )
 _DEFAULT_STEPS: Final = _impersonal(_steps(_PREDEFINED, None))
-_MENTIONS_ONLY_STEPS: Final = _impersonal(_steps(_PREDEFINED.of_kind(RuleKind.OVERRIDE), None))
+_MENTIONS_ONLY_STEPS: Final = _impersonal(
+    _steps((rule for rule in _PREDEFINED if rule.kind is RuleKind.OVERRIDE), None)
+)

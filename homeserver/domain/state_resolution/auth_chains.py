@@ -40,9 +40,9 @@ def auth_difference(
 ) -> set[EventId]:
     """The events that are in the full auth chains of some states, but not of all.
 
-    The full auth chain of a state holds the events of the state, too: the wording of the
-    specification leaves them out, but in the worked example of MSC1442 (at "Message 3") an
-    unconflicted event that only one side leads to is no difference, and servers agree on that.
+    The full auth chain of a state holds the events of the state, too. The wording of the
+    specification leaves them out, but in the worked example of MSC1442, at "Message 3", an
+    unconflicted event that only one side leads to makes no difference.
 
     ``conflicted_sets`` has the conflicted events of each state. All states share the
     ``unconflicted`` events and what these lead to, so that a difference can only come from the

@@ -128,11 +128,11 @@ class LiteralV2:
 
     def auth_difference(self, state_sets: Sequence[StateMap]) -> set[EventId]:
         """With the events of a state in its auth chain, as in the worked example of MSC1442."""
-        chains = [
+        first, *others = [
             set(state_set.values()).union(*map(self.auth_chain, state_set.values()))
             for state_set in state_sets
         ]
-        return set.union(*chains) - set.intersection(*chains)
+        return first.union(*others) - first.intersection(*others)
 
     def conflicted_state_subgraph(self, conflicted: set[EventId]) -> set[EventId]:
         subgraph = set()

@@ -98,7 +98,7 @@ def test_additional_creators_mean_nothing_before_version_12(version: str) -> Non
 @versions()
 def test_nothing_is_allowed_without_a_create_event(version: str) -> None:
     branch = a_room(version)
-    with pytest.raises(Forbidden, match="no m.room.create"):
+    with pytest.raises(Forbidden, match=r"no m\.room\.create"):
         check_event_auth(branch.draft("m.room.message", ALICE), branch.state, None)
 
 

@@ -176,7 +176,7 @@ def test_a_single_level_is_changed_up_to_and_from_the_own_level(
 ) -> None:
     branch = a_room_with_levels(version, _merged({"state_default": 50}, {name: current}))
     branch.state["m.room.power_levels", ""] = with_level_to_send(branch)
-    assert is_allowed(branch, change(branch, **{name: new})) == allowed
+    assert is_allowed(branch, change(branch, BOB, **{name: new})) == allowed
 
 
 def with_level_to_send(branch: Branch) -> Event:
@@ -211,7 +211,7 @@ def test_entries_are_changed_up_to_and_from_the_own_level(
 ) -> None:
     branch = a_room_with_levels(version, {name: current})
     free = name == "notifications" and int(version) < 6
-    assert is_allowed(branch, change(branch, **{name: new})) == (allowed or free)
+    assert is_allowed(branch, change(branch, BOB, **{name: new})) == (allowed or free)
 
 
 @versions()

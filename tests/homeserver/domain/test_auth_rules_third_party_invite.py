@@ -8,7 +8,7 @@ from homeserver.domain.auth_rules.third_party_invite import MAX_SIGNATURE_CHECKS
 from homeserver.domain.canonical_json import JsonObject
 from homeserver.domain.events import Event
 from homeserver.domain.identifiers import UserId
-from homeserver.domain.signing import SigningKey, encode_base64, decode_base64, sign_json
+from homeserver.domain.signing import SigningKey, decode_base64, encode_base64, sign_json
 from tests.homeserver.domain.authorising import assert_forbidden, is_allowed, versions
 from tests.homeserver.domain.event_factory import ALICE, BOB, CAROL, Branch, a_room
 
@@ -75,8 +75,15 @@ def test_the_banned_are_not_invited_by_third_party_identifiers(version: str) -> 
 @versions()
 @pytest.mark.parametrize(
     "third_party_invite",
-    [None, "x", {}, {"signed": None}, {"signed": {}}, {"signed": {"mxid": BOB}}]
-    + [{"signed": {"token": "the token"}}],
+    [
+        None,
+        "x",
+        {},
+        {"signed": None},
+        {"signed": {}},
+        {"signed": {"mxid": BOB}},
+        {"signed": {"token": "the token"}},
+    ],
 )
 def test_a_malformed_third_party_invite_is_refused(version: str, third_party_invite: Any) -> None:
     branch = a_room_with_invite(version)

@@ -194,8 +194,8 @@ def test_relations_and_members_are_asked_for() -> None:
         include_redundant_members=True,
         unread_thread_notifications=True,
     )
-    assert wanted.related_by_rel_types == {"m.thread"}
-    assert wanted.related_by_senders == {ALICE}
+    assert wanted.related_by_rel_types == frozenset({"m.thread"})
+    assert wanted.related_by_senders == frozenset({ALICE})
     assert wanted.lazy_load_members
     assert wanted.include_redundant_members
     assert wanted.unread_thread_notifications

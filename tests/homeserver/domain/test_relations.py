@@ -138,7 +138,7 @@ def test_the_author_can_replace_a_message() -> None:
         {"content": an_edit(OTHER)},
         {"content": {**an_edit(), **related("m.reference", ORIGINAL.event_id)}},
         {"content": related("m.replace", ORIGINAL.event_id)},
-        {"content": an_edit(**{"m.new_content": "new"})},
+        {"content": {**an_edit(), "m.new_content": "new"}},
         {"content": {"body": "no relation"}},
     ],
 )

@@ -91,14 +91,11 @@ def next_event(branch: Branch, step: Step) -> Event:
     ts = START + 1000 * step.seconds
     sender, target = step.sender, step.target
     match step.kind:
-        case "join" | "leave":
-            content = {"membership": step.kind}
+        case "join" | "leave" as membership:
+            content = {"membership": str(membership)}
             return branch.draft("m.room.member", sender, content, sender, ts=ts)
-        case "ban" | "invite":
-            content = {"membership": step.kind}
-            return branch.draft("m.room.member", sender, content, target, ts=ts)
-        case "kick":
-            content = {"membership": "leave"}
+        case "ban" | "invite" | "kick" as action:
+            content = {"membership": "leave" if action == "kick" else str(action)}
             return branch.draft("m.room.member", sender, content, target, ts=ts)
         case "levels":
             users = {target: 25 * step.value}

@@ -19,6 +19,7 @@ from homeserver.http.rate_limits import Rate
 from homeserver.http.routes import RateClass
 from homeserver.services.password_authentication import PasswordAuthentication
 from homeserver.services.passwords import Passwords
+from homeserver.services.session_tokens import SessionRequest
 from tests.homeserver.accounts import CHEAP, PASSWORD, SERVER, AccountsServer, run_here
 
 
@@ -65,8 +66,6 @@ async def test_a_password_is_hashed_whether_or_not_there_is_an_account(user: str
 
 
 async def test_a_guest_has_no_password(server: AccountsServer) -> None:
-    from homeserver.services.session_tokens import SessionRequest
-
     guest = await server.accounts.register_guest(SessionRequest())
 
     with pytest.raises(LoginFailed):
@@ -128,9 +127,7 @@ async def test_an_erased_account_has_no_password_any_more(server: AccountsServer
 async def test_a_hash_of_another_cost_is_replaced(server: AccountsServer) -> None:
     alice = (await server.register("alice")).user_id
     costlier = Passwords(run_here, attrs.evolve(CHEAP, time_cost=2))
-    authentication = PasswordAuthentication(
-        server.account_store, costlier, server.limiter, SERVER
-    )
+    authentication = PasswordAuthentication(server.account_store, costlier, server.limiter, SERVER)
 
     await authentication.authenticate(credentials("alice"))
 

@@ -39,9 +39,9 @@ async def test_the_same_password_has_another_hash_each_time(passwords: Passwords
 async def test_without_a_hash_a_password_is_hashed_all_the_same() -> None:
     hashed: list[Any] = []
 
-    async def run(work: Callable[..., Any], *args: Any) -> Any:
+    async def run(work: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         hashed.append(args)
-        return work(*args)
+        return work(*args, **kwargs)
 
     assert not await Passwords(run, CHEAP).verify(None, "correct horse")
     assert hashed == [("correct horse",)]
@@ -73,9 +73,9 @@ def test_passwords_of_allowed_length_are_accepted(passwords: Passwords, password
 async def test_only_so_many_passwords_wait_to_be_hashed() -> None:
     waiting: Deferred[None] = Deferred()
 
-    async def run(work: Callable[..., Any], *args: Any) -> Any:
+    async def run(work: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         await waiting
-        return work(*args)
+        return work(*args, **kwargs)
 
     passwords = Passwords(run, attrs.evolve(CHEAP, max_waiting=1))
     first = Deferred.fromCoroutine(passwords.hash("correct horse"))

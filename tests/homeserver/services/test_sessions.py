@@ -28,7 +28,7 @@ async def test_tokens_are_not_stored_as_they_are(server: AccountsServer) -> None
     assert session.refresh_token is not None
 
     for table in ("access_tokens", "refresh_tokens"):
-        [row] = server.database.write_blocking(lambda tx, table=table: tx.all(f"SELECT * FROM {table}"))
+        [row] = server.select(table)
         assert session.access_token not in map(str, row)
         assert session.refresh_token not in map(str, row)
 

@@ -13,9 +13,7 @@ from homeserver.services.user_identifiers import UnknownThirdPartyIdentifier, id
 SERVER = ServerName("hs:8448")
 
 
-@pytest.mark.parametrize(
-    "user", ["alice", "Alice", "@alice:hs:8448", "@ALICE:hs:8448"]
-)
+@pytest.mark.parametrize("user", ["alice", "Alice", "@alice:hs:8448", "@ALICE:hs:8448"])
 def test_a_user_of_this_server_is_found_by_name_and_by_id(user: str) -> None:
     identifier = {"type": "m.id.user", "user": user}
 

@@ -221,16 +221,12 @@ async def test_the_order_of_keys_and_auth_do_not_make_another_request(
 ) -> None:
     first = attrs.evolve(OPERATION, body={"devices": ["A"], "b": 1.5})
     session = (await refused(interactive, ONE, None, first))["session"]
-    again = attrs.evolve(
-        OPERATION, body={"auth": {"type": "a"}, "b": 1.5, "devices": ["A"]}
-    )
+    again = attrs.evolve(OPERATION, body={"auth": {"type": "a"}, "b": 1.5, "devices": ["A"]})
 
     await interactive.authorise(again, ONE, word("a", session))
 
 
-async def test_a_session_expires(
-    interactive: UserInteractiveAuth, server: AccountsServer
-) -> None:
+async def test_a_session_expires(interactive: UserInteractiveAuth, server: AccountsServer) -> None:
     session = (await refused(interactive, TWO, None))["session"]
     await refused(interactive, TWO, word("a", session))
     server.clock.advance(LIFETIME_MS / 1000)
