@@ -35,10 +35,8 @@ class SqlAccountStore:
     async def register(self, account: NewAccount, session: NewSession | None) -> Registered:
         return await self._transactions.write(_register, account, session)
 
-    async def upgrade_guest(
-        self, user_id: UserId, password_hash: str, session: NewSession | None
-    ) -> bool:
-        return await self._transactions.write(_upgrade_guest, user_id, password_hash, session)
+    async def upgrade_guest(self, account: NewAccount, session: NewSession | None) -> Registered:
+        return await self._transactions.write(_upgrade_guest, account, session)
 
     async def account(self, user_id: UserId) -> Account | None:
         return await self._transactions.read(_account, user_id)
@@ -76,9 +74,7 @@ def _register(tx: Transaction, account: NewAccount, session: NewSession | None) 
     )
     if tx.execute(_INSERT, row) == 0:
         return Registered.USER_IN_USE
-    if account.reservation is not None and not spend_reservation(
-        tx, account.reservation, account.created_ts
-    ):
+    if not _spend_reservation(tx, account):
         tx.execute("DELETE FROM users WHERE user_id = ?", (account.user_id,))
         return Registered.NO_RESERVATION
     if session is not None:
@@ -87,18 +83,27 @@ def _register(tx: Transaction, account: NewAccount, session: NewSession | None) 
     return Registered.DONE
 
 
-def _upgrade_guest(
-    tx: Transaction, user_id: UserId, password_hash: str, session: NewSession | None
-) -> bool:
-    touched = tx.execute(
-        "UPDATE users SET is_guest = FALSE, password_hash = ? WHERE user_id = ? AND is_guest",
-        (password_hash, user_id),
+def _upgrade_guest(tx: Transaction, account: NewAccount, session: NewSession | None) -> Registered:
+    user_id = account.user_id
+    if tx.one("SELECT 1 FROM users WHERE user_id = ? AND is_guest", (user_id,)) is None:
+        return Registered.NOT_A_GUEST
+    if not _spend_reservation(tx, account):
+        return Registered.NO_RESERVATION
+    tx.execute(
+        "UPDATE users SET is_guest = FALSE, password_hash = ? WHERE user_id = ?",
+        (account.password_hash, user_id),
     )
-    if touched and session is not None:
+    if session is not None:
         delete_tokens(tx, session)
         insert_device(tx, session)
         insert_tokens(tx, session)
-    return touched > 0
+    return Registered.DONE
+
+
+def _spend_reservation(tx: Transaction, account: NewAccount) -> bool:
+    return account.reservation is None or spend_reservation(
+        tx, account.reservation, account.created_ts
+    )
 
 
 def _account(tx: Transaction, user_id: UserId) -> Account | None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
@@ -20,7 +19,7 @@ from psycopg2.extras import execute_values
 from twisted.internet.interfaces import IReactorFromThreads
 
 from homeserver.ports.database import DatabaseDown, DatabaseFull, Row, Transaction, UniqueViolation
-from storage.threads import run_on
+from storage.threads import Workers
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -74,11 +73,10 @@ class PostgresDatabase:
 
     def __init__(self, dsn: str, reactor: IReactorFromThreads, readers: int = 4) -> None:
         self._dsn = dsn
-        self._reactor = reactor
         self._local = threading.local()
         self._open: set[psycopg2.extensions.connection] = set()
-        self._write_pool = ThreadPoolExecutor(1, "postgres-writer")
-        self._read_pool = ThreadPoolExecutor(readers, "postgres-reader")
+        self.writer = Workers(reactor, 1, "postgres-writer")
+        self.readers = Workers(reactor, readers, "postgres-reader")
 
     def _connect(self, *, autocommit: bool) -> psycopg2.extensions.connection:
         connection: psycopg2.extensions.connection | None = getattr(self._local, "connection", None)
@@ -104,7 +102,7 @@ class PostgresDatabase:
     def read(
         self, work: Callable[Concatenate[Transaction, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> Awaitable[T]:
-        return run_on(self._reactor, self._read_pool, self._read, work, args, kwargs)
+        return self.readers.run(self._read, work, args, kwargs)
 
     def _read(self, work: Callable[..., T], args: tuple[Any, ...], kwargs: dict[str, Any]) -> T:
         try:
@@ -123,7 +121,7 @@ class PostgresDatabase:
             raise DatabaseDown(str(error).strip()) from error
 
     def write_once(self, work: Callable[[Transaction], T]) -> Awaitable[T]:
-        return run_on(self._reactor, self._write_pool, self.write_blocking, work)
+        return self.writer.run(self.write_blocking, work)
 
     def write_blocking(self, work: Callable[[Transaction], T]) -> T:
         """Run one writing transaction on the calling thread."""
@@ -153,7 +151,7 @@ class PostgresDatabase:
 
     def close(self) -> None:
         """Wait for running work, then close every connection."""
-        self._write_pool.shutdown()
-        self._read_pool.shutdown()
+        self.writer.close()
+        self.readers.close()
         for connection in self._open:
             connection.close()

@@ -10,7 +10,6 @@ import re
 import sqlite3
 import threading
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
@@ -18,7 +17,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 from twisted.internet.interfaces import IReactorFromThreads
 
 from homeserver.ports.database import DatabaseDown, DatabaseFull, Row, Transaction, UniqueViolation
-from storage.threads import run_on
+from storage.threads import Workers
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -68,11 +67,10 @@ class SqliteDatabase:
 
     def __init__(self, path: Path, reactor: IReactorFromThreads, readers: int = 2) -> None:
         self._path = path
-        self._reactor = reactor
         self._local = threading.local()
         self._open: list[sqlite3.Connection] = []
-        self._write_pool = ThreadPoolExecutor(1, "sqlite-writer")
-        self._read_pool = ThreadPoolExecutor(readers, "sqlite-reader")
+        self.writer = Workers(reactor, 1, "sqlite-writer")
+        self.readers = Workers(reactor, readers, "sqlite-reader")
 
     def _connect(self) -> sqlite3.Connection:
         connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
@@ -91,7 +89,7 @@ class SqliteDatabase:
     def read(
         self, work: Callable[Concatenate[Transaction, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> Awaitable[T]:
-        return run_on(self._reactor, self._read_pool, self._read, work, args, kwargs)
+        return self.readers.run(self._read, work, args, kwargs)
 
     def _read(self, work: Callable[..., T], args: tuple[Any, ...], kwargs: dict[str, Any]) -> T:
         connection = self._connect()
@@ -106,7 +104,7 @@ class SqliteDatabase:
             raise DatabaseDown(str(error)) from error
 
     def write_once(self, work: Callable[[Transaction], T]) -> Awaitable[T]:
-        return run_on(self._reactor, self._write_pool, self.write_blocking, work)
+        return self.writer.run(self.write_blocking, work)
 
     def write_blocking(self, work: Callable[[Transaction], T]) -> T:
         """Run one writing transaction on the calling thread."""
@@ -138,7 +136,7 @@ class SqliteDatabase:
 
     def close(self) -> None:
         """Wait for running work, then close every connection."""
-        self._write_pool.shutdown()
-        self._read_pool.shutdown()
+        self.writer.close()
+        self.readers.close()
         for connection in self._open:
             connection.close()

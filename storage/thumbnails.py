@@ -7,7 +7,7 @@ from homeserver.ports.database import Transaction, Transactions
 from homeserver.ports.thumbnails import KnownPicture, Thumbnail
 
 _FIND = """SELECT p.content_type, p.width, p.height, p.animated,
-        t.width, t.height, t.method, t.animated, t.content_type, t.size
+        t.width, t.height, t.method, t.animated, t.content_type
     FROM pictures p LEFT JOIN thumbnails t ON t.sha256 = p.sha256
     WHERE p.sha256 = ?"""
 
@@ -31,7 +31,7 @@ def _find(tx: Transaction, sha256: bytes) -> KnownPicture | None:
         return None
     content_type, width, height, animated = rows[0][:4]
     thumbnails = tuple(
-        Thumbnail(Rendition(row[4], row[5], row[6], bool(row[7])), row[8], row[9])
+        Thumbnail(Rendition(row[4], row[5], row[6], bool(row[7])), row[8])
         for row in rows
         if row[4] is not None
     )
@@ -49,7 +49,7 @@ def _add(tx: Transaction, sha256: bytes, picture: Picture, thumbnail: Thumbnail 
     made = thumbnail.rendition
     tx.insert(
         """INSERT INTO thumbnails
-            (sha256, width, height, method, animated, content_type, size) VALUES""",
+            (sha256, width, height, method, animated, content_type) VALUES""",
         [
             (
                 sha256,
@@ -58,9 +58,8 @@ def _add(tx: Transaction, sha256: bytes, picture: Picture, thumbnail: Thumbnail 
                 made.method,
                 made.animated,
                 thumbnail.content_type,
-                thumbnail.size,
             )
         ],
         """ON CONFLICT (sha256, width, height, method, animated) DO UPDATE
-            SET content_type = excluded.content_type, size = excluded.size""",
+            SET content_type = excluded.content_type""",
     )

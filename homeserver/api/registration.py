@@ -18,10 +18,10 @@ from homeserver.api.login_answers import (
 from homeserver.domain.errors import Forbidden, InvalidParam, MissingParam
 from homeserver.domain.identifiers import UserId, server_name_of
 from homeserver.http.answers import Answer, ok
-from homeserver.http.authentication import Authenticator
 from homeserver.http.request import Request
 from homeserver.http.routes import Access, RateClass, Route, client, route
 from homeserver.services.accounts import Accounts, Registration
+from homeserver.services.authentication import Authentication
 from homeserver.services.registration_policy import RegistrationPolicy
 from homeserver.services.registration_tokens import RegistrationTokens
 from homeserver.services.session_tokens import IssuedSession, SessionRequest, parse_session_request
@@ -63,13 +63,13 @@ class RegistrationApi:
         accounts: Accounts,
         tokens: RegistrationTokens,
         interactive: UserInteractiveAuth,
-        authenticator: Authenticator,
+        authentication: Authentication,
         policy: RegistrationPolicy,
     ) -> None:
         self._accounts = accounts
         self._tokens = tokens
         self._interactive = interactive
-        self._authenticator = authenticator
+        self._authentication = authentication
         self._policy = policy
 
     def routes(self) -> list[Route]:
@@ -111,10 +111,7 @@ class RegistrationApi:
         if kind != "user":
             raise InvalidParam("`kind` must be user or guest")
         self._policy.require_open(request.address)
-        is_upgrade = await self._is_upgrade(body)
-        user_id = self._accounts.user_id_for(body.username)
-        if body.username is not None and not is_upgrade:
-            await self._accounts.require_available(user_id)
+        user_id = await self._available_user_id(body)
         if body.password is not None:
             self._accounts.check_password(body.password)
         session = None if body.inhibit_login else _session_request(body)
@@ -128,8 +125,9 @@ class RegistrationApi:
             session,
             reservation=authorisation.session_id if has_token else None,
         )
-        if is_upgrade:
+        if body.guest_access_token is not None:
             issued = await self._accounts.upgrade_guest(registration)
+            self._authentication.forget(user_id)
         else:
             issued = await self._accounts.register(registration)
         return _answer(user_id, issued)
@@ -153,16 +151,18 @@ class RegistrationApi:
         issued = await self._accounts.register_guest(session)
         return _answer(issued.user_id, issued)
 
-    async def _is_upgrade(self, body: RegisterBody) -> bool:
-        """Whether a guest makes a full account of theirs. Raises Forbidden for anybody else."""
-        if body.guest_access_token is None:
-            return False
-        if body.username is None:
+    async def _available_user_id(self, body: RegisterBody) -> UserId:
+        """The user ID to register: a free one, or that of a guest who upgrades."""
+        if body.guest_access_token is not None and body.username is None:
             raise MissingParam("`username` must be that of the guest")
-        guest = await self._authenticator.authenticate(body.guest_access_token)
-        if not guest.is_guest or guest.user_id != self._accounts.user_id_for(body.username):
-            raise Forbidden("This is not the guest's access token")
-        return True
+        user_id = self._accounts.user_id_for(body.username)
+        if body.guest_access_token is not None:
+            guest = await self._authentication.authenticate(body.guest_access_token)
+            if not guest.is_guest or guest.user_id != user_id:
+                raise Forbidden("This is not the guest's access token")
+        elif body.username is not None:
+            await self._accounts.require_available(user_id)
+        return user_id
 
 
 def _session_request(body: RegisterBody) -> SessionRequest:

@@ -32,8 +32,10 @@ class SyncQuery(msgspec.Struct):
 class PresenceNotes(Protocol):
     """Who wants to know that a user syncs."""
 
-    def note_sync(self, user_id: UserId, set_presence: str) -> None:
-        """A user syncs with this ``set_presence``."""
+    def note_sync(
+        self, user_id: UserId, set_presence: str, device_id: str, lasting_ms: int
+    ) -> None:
+        """A device of a user syncs with this ``set_presence`` and may wait that long."""
         ...
 
 
@@ -67,13 +69,16 @@ class SyncApi:
         """What is new for the user since a token."""
         query = request.query_as(SyncQuery)
         definition = await self._compiled_filter(request.user_id, query.filter)
-        self._presence.note_sync(request.user_id, query.set_presence)
+        timeout_ms = min(max(query.timeout, 0), LONGEST_TIMEOUT_MS)
+        self._presence.note_sync(
+            request.user_id, query.set_presence, request.device_id or "", timeout_ms
+        )
         body = await self._sync.sync(
             SyncRequest(
                 user_id=request.user_id,
                 device_id=request.device_id,
                 since=query.since or None,
-                timeout_ms=min(max(query.timeout, 0), LONGEST_TIMEOUT_MS),
+                timeout_ms=timeout_ms,
                 filter=definition,
                 full_state=query.full_state,
                 use_state_after=query.use_state_after,

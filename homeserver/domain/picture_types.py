@@ -4,10 +4,18 @@ from __future__ import annotations
 
 from typing import Final
 
+from homeserver.domain.errors import Unknown
+
 HEADER_BYTES: Final = 16
 """How much of a file `picture_type` looks at."""
 
 _AVIF_BRANDS: Final = frozenset({b"avif", b"avis"})
+
+
+class CannotThumbnail(Unknown):
+    """The content is no picture, or a damaged one."""
+
+    default_message = "Cannot generate thumbnails for the requested content"
 
 
 def picture_type(header: bytes) -> str | None:

@@ -53,7 +53,7 @@ _MEDIA_TYPE: Final = re.compile(rf"{_TOKEN}/{_TOKEN}[ \t]*(?:;[\x20-\x7e\t]*)?")
 _MAX_TYPE_LENGTH: Final = 255
 
 # Browsers disagree on escapes within quotes, and some decode percent signs there.
-_QUOTABLE: Final = re.compile(r'[ !#$&-\[\]-~]+')
+_QUOTABLE: Final = re.compile(r"[ !#$&-\[\]-~]+")
 
 
 def parse_content_type(raw: str | None) -> str:

@@ -221,9 +221,10 @@ class MatrixFactory(http.HTTPFactory):
         self.in_flight = in_flight
         self.x_forwarded = x_forwarded
 
-    def buildProtocol(self, addr: IAddress) -> Any:  # noqa: N802
+    def buildProtocol(self, addr: IAddress | None) -> Any:  # noqa: N802
         protocol = super().buildProtocol(addr)
-        protocol.requestFactory = HttpRequest
+        if protocol is not None:
+            protocol.requestFactory = HttpRequest
         return protocol
 
     def log(self, request: http.Request) -> None:

@@ -53,6 +53,7 @@ class Registered(enum.Enum):
 
     DONE = enum.auto()
     USER_IN_USE = enum.auto()
+    NOT_A_GUEST = enum.auto()
     NO_RESERVATION = enum.auto()
 
 
@@ -64,10 +65,9 @@ class AccountStore(Protocol):
         registration token is not there any more."""
         ...
 
-    async def upgrade_guest(
-        self, user_id: UserId, password_hash: str, session: NewSession | None
-    ) -> bool:
-        """Make a full account of a guest's; False when there is no such guest."""
+    async def upgrade_guest(self, account: NewAccount, session: NewSession | None) -> Registered:
+        """Make a full account of a guest's, with another session, unless it is not a guest's or
+        the reserved registration token is not there any more."""
         ...
 
     async def account(self, user_id: UserId) -> Account | None:

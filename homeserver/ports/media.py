@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from io import FileIO
 from typing import BinaryIO, Protocol
 
 import attrs
@@ -35,12 +36,20 @@ class Media:
 
 @attrs.frozen(slots=True)
 class PendingMedia:
-    """A media ID that was created for ``uploader``, who has until ``expires_ts`` to upload to it."""
+    """A media ID made for ``uploader``, who has until ``expires_ts`` to upload to it."""
 
     media_id: MediaId
     uploader: UserId
     created_ts: int
     expires_ts: int
+
+
+@attrs.frozen(slots=True)
+class StoredFile:
+    """An open file, unbuffered and with a descriptor, for who asked for it to close."""
+
+    file: FileIO
+    size: int
 
 
 class MediaIndex(Protocol):
@@ -86,15 +95,14 @@ class MediaProvider(Protocol):
         for reading; its position does not matter. Raises StorageFull."""
         ...
 
-    async def open(self, content: Content) -> BinaryIO | None:
-        """The bytes as a file with a descriptor, unbuffered, for the caller to close; None when
-        they are lost."""
+    async def open(self, content: Content) -> StoredFile | None:
+        """The bytes; None when they are lost, in whole or in part."""
         ...
 
     async def store_thumbnail(self, content: Content, name: str, encoded: bytes) -> None:
         """Keep a thumbnail of some content under a name. Raises StorageFull."""
         ...
 
-    async def open_thumbnail(self, content: Content, name: str) -> BinaryIO | None:
-        """A thumbnail, as `open` gives it; None when there is none under that name."""
+    async def open_thumbnail(self, content: Content, name: str) -> StoredFile | None:
+        """A thumbnail; None when there is none under that name."""
         ...

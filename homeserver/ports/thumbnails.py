@@ -11,11 +11,10 @@ from homeserver.domain.thumbnail_sizes import Picture, Rendition
 
 @attrs.frozen(slots=True)
 class Thumbnail:
-    """A thumbnail that was made; ``size`` in bytes."""
+    """A thumbnail that was made."""
 
     rendition: Rendition
     content_type: str
-    size: int
 
 
 @attrs.frozen(slots=True)

@@ -19,6 +19,7 @@ from homeserver.domain.identifiers import (
 )
 from homeserver.ports.accounts import AccountEvents, AccountStore, NewAccount, Registered
 from homeserver.ports.clock import Clock
+from homeserver.ports.session_tokens import NewSession
 from homeserver.services.passwords import Passwords
 from homeserver.services.session_tokens import (
     IssuedSession,
@@ -107,19 +108,9 @@ class Accounts:
         The password has been checked against the policy. Raises UserInUse, and Forbidden when the
         registration token is not reserved any more.
         """
-        user_id = registration.user_id
-        password_hash = await self._passwords.hash(registration.password)
-        now_ms = self._clock.now_ms()
-        account = NewAccount(
-            user_id,
-            now_ms,
-            password_hash,
-            registration.user_type,
-            is_admin=registration.is_admin,
-            reservation=registration.reservation,
-        )
-        issued = self._issue(user_id, registration.session, now_ms)
-        return await self._store(account, issued, registration.display_name)
+        account, issued = await self._prepare(registration)
+        await self._store(account, issued, registration.display_name)
+        return issued
 
     async def register_guest(self, session: SessionRequest) -> IssuedSession:
         """Make a guest's account and its session."""
@@ -130,37 +121,54 @@ class Accounts:
         return issued
 
     async def upgrade_guest(self, registration: Registration) -> IssuedSession | None:
-        """Make a full account of a guest's, which keeps its sessions. Raises Forbidden."""
-        user_id = registration.user_id
-        password_hash = await self._passwords.hash(registration.password)
-        issued = self._issue(user_id, registration.session, self._clock.now_ms())
-        row = None if issued is None else issued.row
-        if not await self._accounts.upgrade_guest(user_id, password_hash, row):
-            raise Forbidden("The account is not a guest's")
-        if issued is not None:
-            await self._events.device_changed(user_id, issued.device_id)
-        return issued
+        """Make a full account of a guest's, which keeps its sessions.
 
-    def _issue(
-        self, user_id: UserId, request: SessionRequest | None, now_ms: int
-    ) -> IssuedSession | None:
-        if request is None:
-            return None
-        return issue_session(user_id, request, self._settings.lifetimes, now_ms)
-
-    async def _store(
-        self, account: NewAccount, issued: IssuedSession | None, display_name: str | None
-    ) -> IssuedSession | None:
-        outcome = await self._accounts.register(account, None if issued is None else issued.row)
-        if outcome is Registered.USER_IN_USE:
-            raise UserInUse()
-        if outcome is Registered.NO_RESERVATION:
-            raise Forbidden("The registration token is not valid any more")
-        await self._events.user_registered(account.user_id, display_name)
+        Whoever remembers those must forget them. Raises Forbidden when the account is not a
+        guest's, or the registration token is not reserved any more.
+        """
+        account, issued = await self._prepare(registration)
+        _raise_unless_done(await self._accounts.upgrade_guest(account, _row(issued)))
         if issued is not None:
             await self._events.device_changed(account.user_id, issued.device_id)
         return issued
 
+    async def _prepare(self, registration: Registration) -> tuple[NewAccount, IssuedSession | None]:
+        password_hash = await self._passwords.hash(registration.password)
+        now_ms = self._clock.now_ms()
+        account = NewAccount(
+            registration.user_id,
+            now_ms,
+            password_hash,
+            registration.user_type,
+            is_admin=registration.is_admin,
+            reservation=registration.reservation,
+        )
+        if registration.session is None:
+            return account, None
+        lifetimes = self._settings.lifetimes
+        return account, issue_session(account.user_id, registration.session, lifetimes, now_ms)
+
+    async def _store(
+        self, account: NewAccount, issued: IssuedSession | None, display_name: str | None
+    ) -> None:
+        _raise_unless_done(await self._accounts.register(account, _row(issued)))
+        await self._events.user_registered(account.user_id, display_name)
+        if issued is not None:
+            await self._events.device_changed(account.user_id, issued.device_id)
+
     def _random_user_id(self, prefix: str) -> UserId:
         name = "".join(secrets.choice(_ALPHABET) for _ in range(_RANDOM_LENGTH))
         return make_user_id(prefix + name, self.server_name)
+
+
+def _row(issued: IssuedSession | None) -> NewSession | None:
+    return None if issued is None else issued.row
+
+
+def _raise_unless_done(outcome: Registered) -> None:
+    if outcome is Registered.USER_IN_USE:
+        raise UserInUse()
+    if outcome is Registered.NOT_A_GUEST:
+        raise Forbidden("The account is not a guest's")
+    if outcome is Registered.NO_RESERVATION:
+        raise Forbidden("The registration token is not valid any more")

@@ -48,6 +48,8 @@ class AdminRegistrationRequest:
 class AdminRegistration:
     """Makes accounts, administrators' too, whether or not registration is open.
 
+    What passwords are good enough is for whoever knows the secret to say.
+
     A nonce holds the time it was made and is signed, so every worker knows it. It may be used again
     while it is valid, but only for the same account, which then exists.
     """

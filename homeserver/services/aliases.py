@@ -20,6 +20,7 @@ from homeserver.domain.identifiers import (
     server_name_of,
 )
 from homeserver.domain.requester import Requester
+from homeserver.domain.visibility import may_peek_at_event, parse_history_visibility
 from homeserver.ports.aliases import AliasRow, AliasStore, NewAlias
 from homeserver.ports.clock import Clock
 from homeserver.ports.database import UniqueViolation
@@ -60,6 +61,18 @@ class Aliases:
     async def of_room(self, room_nid: int) -> list[RoomAlias]:
         """The aliases of a room."""
         return await self._store.of_room(room_nid)
+
+    async def listed(self, user_id: UserId, room_id: RoomId) -> list[RoomAlias]:
+        """The aliases of a room that a user is in or may peek into. Raises Forbidden."""
+        view = (await room_to_act_in(self._directory, room_id)).view
+        visibility = parse_history_visibility(view.content("m.room.history_visibility"))
+        if not view.is_joined(user_id) and not may_peek_at_event(visibility):
+            raise Forbidden("You are not in this room")
+        return await self._store.of_room(view.nid)
+
+    def servers(self) -> list[ServerName]:
+        """The servers through which a room can be joined that has an alias here."""
+        return [self._server_name]
 
     async def add(self, requester: Requester, alias: RoomAlias, room_id: RoomId) -> None:
         """Let a new alias of this server point to a room the requester is in.

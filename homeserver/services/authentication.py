@@ -6,6 +6,7 @@ Client-server API, "Using access tokens", "Soft logout" and "Account locking".
 from __future__ import annotations
 
 from homeserver.domain.errors import UnknownToken, UserLocked
+from homeserver.domain.identifiers import UserId
 from homeserver.domain.requester import Requester
 from homeserver.ports.clock import Clock
 from homeserver.ports.session_tokens import TokenKey
@@ -53,6 +54,10 @@ class Authentication:
             return self.remembered(token) or await self.authenticate(token)
         except UserLocked:
             return _requester(await self._session(TokenKey.of(token)))
+
+    def forget(self, user_id: UserId) -> None:
+        """What a user may do has changed: ask the database at their next request."""
+        self._cache.drop_user(user_id)
 
     def note_use(self, requester: Requester, address: str, user_agent: str, now_ms: int) -> None:
         """Remember when and from where a session was last seen. Does no I/O."""

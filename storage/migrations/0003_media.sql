@@ -33,6 +33,5 @@ CREATE TABLE thumbnails (
     method TEXT NOT NULL,
     animated BOOLEAN NOT NULL,
     content_type TEXT NOT NULL,
-    size BIGINT NOT NULL,
     PRIMARY KEY (sha256, width, height, method, animated)
 );

@@ -103,17 +103,38 @@ async def test_a_guest_becomes_a_full_user_once(
     store: SqlAccountStore, sessions: SqlSessionStore
 ) -> None:
     await store.register(NewAccount(ALICE, NOW, is_guest=True), new_session(ALICE, "PHONE", "a1"))
+    upgraded = NewAccount(ALICE, NOW + 1, "hash")
 
-    assert await store.upgrade_guest(ALICE, "hash", new_session(ALICE, "TABLET", "a2"))
+    outcome = await store.upgrade_guest(upgraded, new_session(ALICE, "TABLET", "a2"))
 
+    assert outcome is Registered.DONE
     assert await store.credentials(ALICE) == Credentials(Account(ALICE), "hash")
     for token in ("a1", "a2"):
         found = await sessions.by_access_token(TokenKey.of(token))
         assert found is not None
         assert not found.account.is_guest
-    assert not await store.upgrade_guest(ALICE, "other", new_session(ALICE, "X", "a3"))
+
+    again = NewAccount(ALICE, NOW + 2, "other")
+    outcome = await store.upgrade_guest(again, new_session(ALICE, "X", "a3"))
+    assert outcome is Registered.NOT_A_GUEST
     assert await store.credentials(ALICE) == Credentials(Account(ALICE), "hash")
     assert await sessions.by_access_token(TokenKey.of("a3")) is None
+
+
+async def test_an_upgrade_spends_the_reserved_registration_token(
+    store: SqlAccountStore, transactions: Transactions
+) -> None:
+    tokens = SqlRegistrationTokenStore(transactions)
+    await tokens.add(RegistrationToken("once", 1, None), NOW)
+    await store.register(NewAccount(ALICE, NOW, is_guest=True), None)
+    upgraded = NewAccount(ALICE, NOW, "hash", reservation="session")
+
+    assert await store.upgrade_guest(upgraded, None) is Registered.NO_RESERVATION
+    assert await store.credentials(ALICE) == Credentials(Account(ALICE, is_guest=True), None)
+
+    await tokens.reserve("once", "session", NOW + 10, NOW)
+    assert await store.upgrade_guest(upgraded, None) is Registered.DONE
+    assert not await tokens.is_valid("once", NOW + 100)
 
 
 async def test_a_password_is_replaced(store: SqlAccountStore) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from concurrent.futures import ThreadPoolExecutor
 
 import attrs
 
@@ -54,23 +53,24 @@ class AccountsArea:
     authentication: Authentication
     interactive: UserInteractiveAuth
     last_seen: LastSeen
-    accounts: SqlAccountStore
 
 
 def build_accounts(
-    on: Foundation, departures: RoomDepartures, events: AccountEvents
+    on: Foundation,
+    account_store: SqlAccountStore,
+    departures: RoomDepartures,
+    events: AccountEvents,
 ) -> AccountsArea:
     """Everything around who people are."""
     config, clock, name = on.config, on.clock, on.server_name
     auth = config.auth
-    account_store = SqlAccountStore(on.log)
     device_store = SqlDeviceStore(on.log)
     session_store = SqlSessionStore(on.log)
     cache = TokenCache()
     last_seen = LastSeen(device_store, clock)
     authentication = Authentication(session_store, cache, last_seen, clock)
     passwords = Passwords(
-        on.run_in_thread(ThreadPoolExecutor(1, "passwords")),
+        on.workers(1, "passwords").run,
         PasswordSettings(
             min_length=auth.password_min_length,
             time_cost=auth.argon2_time_cost,
@@ -128,7 +128,6 @@ def build_accounts(
         authentication=authentication,
         interactive=interactive,
         last_seen=last_seen,
-        accounts=account_store,
     )
 
 

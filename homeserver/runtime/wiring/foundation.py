@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any, ParamSpec, TypeVar
+from typing import Any
 
 import attrs
 from prometheus_client import CollectorRegistry
@@ -15,17 +13,13 @@ from homeserver.http.rate_limits import Rate, RateLimiter
 from homeserver.http.routes import RateClass
 from homeserver.log.log import Log
 from homeserver.ports.clock import Clock
-from homeserver.ports.threads import RunInThread
 from homeserver.runtime.clock import ReactorClock
 from homeserver.runtime.config import Config
 from homeserver.runtime.database import AnyDatabase, open_database
 from homeserver.runtime.metrics import Metrics, create_metrics
 from homeserver.runtime.signing_keys import ensure_signing_keys
 from storage.room_log import RoomLogStore
-from storage.threads import run_on
-
-P = ParamSpec("P")
-T = TypeVar("T")
+from storage.threads import Workers
 
 
 @attrs.frozen
@@ -41,16 +35,9 @@ class Foundation:
     log: Log
     metrics: Metrics
     limiter: RateLimiter
-    threads: ThreadPoolExecutor
-
-    def run_in_thread(self, workers: ThreadPoolExecutor) -> RunInThread:
-        """What runs work on the threads of a pool."""
-        reactor = self.reactor
-
-        def run(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Awaitable[T]:
-            return run_on(reactor, workers, lambda: work(*args, **kwargs))
-
-        return run
+    def workers(self, size: int, name: str) -> Workers:
+        """Threads of their own for one kind of blocking work."""
+        return Workers(self.reactor, size, name)
 
 
 def lay_foundation(config: Config, reactor: Any) -> Foundation:
@@ -64,6 +51,11 @@ def lay_foundation(config: Config, reactor: Any) -> Foundation:
         metrics.log_position.labels(str(shard)).set_function(
             lambda shard=shard: float(log.published[shard])  # type: ignore[misc]
         )
+    for name, pool in (("read", opened.database.readers), ("write", opened.database.writer)):
+        metrics.database_pool_size.labels(name).set(pool.size)
+        metrics.database_pool_used.labels(name).set_function(
+            lambda pool=pool: float(min(pool.busy, pool.size))  # type: ignore[misc]
+        )
     return Foundation(
         config=config,
         reactor=reactor,
@@ -74,7 +66,6 @@ def lay_foundation(config: Config, reactor: Any) -> Foundation:
         log=log,
         metrics=metrics,
         limiter=RateLimiter(_rates(config), clock.monotonic),
-        threads=ThreadPoolExecutor(2, "work"),
     )
 
 

@@ -348,7 +348,10 @@ class TestGuests:
         assert done.status == 200
         assert done.json["user_id"] == guest["user_id"]
         for token in (guest["access_token"], done.json["access_token"]):
-            assert not (await server.authentication.authenticate(token)).is_guest
+            who = await server.client.request(
+                "GET", "/_matrix/client/v3/account/whoami", token=token
+            )
+            assert who.json["is_guest"] is False
         credentials = {"user": guest["user_id"], "password": PASSWORD}
         await server.password_authentication.authenticate(credentials)
 

@@ -1,0 +1,109 @@
+"""A whole server out of its areas."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import attrs
+
+from homeserver.http.dispatch import Dispatcher
+from homeserver.http.router import Router
+from homeserver.http.routes import Api
+from homeserver.runtime.config import Config
+from homeserver.runtime.in_flight import InFlight
+from homeserver.runtime.reactor_lag import ReactorLag
+from homeserver.runtime.wiring.accounts import AccountsArea, build_accounts
+from homeserver.runtime.wiring.conversations import build_conversations
+from homeserver.runtime.wiring.discovery import build_discovery
+from homeserver.runtime.wiring.foundation import Foundation, lay_foundation
+from homeserver.runtime.wiring.media import MediaArea, build_media
+from homeserver.runtime.wiring.personal import PersonalArea, build_personal
+from homeserver.runtime.wiring.rooms import RoomsCore, build_rooms
+from homeserver.runtime.wiring.sync import SyncArea, build_sync
+from homeserver.services.account_followers import AccountFollowers
+from homeserver.services.departures import Departures
+from homeserver.services.push_rules import default_push_rules
+from homeserver.sync.classic import ClassicSync, Defaults
+from storage.accounts import SqlAccountStore
+
+
+@attrs.frozen
+class Server:
+    """A server that is ready to start."""
+
+    dispatcher: Dispatcher
+    in_flight: InFlight
+    on: Foundation
+    rooms: RoomsCore
+    accounts: AccountsArea
+    personal: PersonalArea
+    media: MediaArea
+    syncing: SyncArea
+    lag: ReactorLag
+
+    @property
+    def sync(self) -> ClassicSync:
+        """The long-polls, which must be ended when the server stops."""
+        return self.syncing.sync
+
+    async def start(self) -> None:
+        """Read what must be in memory, and resume what was under way."""
+        self.lag.start()
+        await self.rooms.push_rules.load()
+        await self.personal.propagation.resume()
+        await self.media.start()
+
+    async def stop(self) -> None:
+        """Bring everything that waits to the database, and close it."""
+        self.lag.stop()
+        self.personal.propagation.stop()
+        await self.media.stop()
+        await self.accounts.last_seen.flush()
+        await self.on.log.drained()
+        self.on.database.close()
+
+
+def build(config: Config, reactor: Any) -> Server:
+    """Put a server together. Raises ConfigError."""
+    on = lay_foundation(config, reactor)
+    rooms = build_rooms(on)
+    account_store = SqlAccountStore(on.log)
+    personal = build_personal(on, rooms, account_store)
+    accounts = build_accounts(
+        on, account_store, Departures(rooms.directory), AccountFollowers(personal.profiles)
+    )
+    media = build_media(on)
+    syncing = build_sync(
+        on,
+        rooms,
+        personal.account_data,
+        personal.filters,
+        personal.presence,
+        Defaults(default_push_rules, personal.presence.event),
+    )
+    apis: list[Api] = [
+        *build_discovery(on),
+        *accounts.apis,
+        *personal.apis,
+        *build_conversations(on, rooms, personal),
+        *media.apis,
+        *syncing.apis,
+    ]
+    dispatcher = Dispatcher(
+        Router([route for api in apis for route in api.routes()]),
+        accounts.authentication,
+        on.limiter,
+        config.limits.request_body_bytes,
+        on.metrics.observe_request,
+    )
+    return Server(
+        dispatcher=dispatcher,
+        in_flight=InFlight(on.clock),
+        on=on,
+        rooms=rooms,
+        accounts=accounts,
+        personal=personal,
+        media=media,
+        syncing=syncing,
+        lag=ReactorLag(on.clock, on.metrics.observe_reactor_lag),
+    )
