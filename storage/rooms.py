@@ -168,7 +168,7 @@ def _rooms_of_user(tx: Transaction, user_id: UserId) -> list[UserRoom]:
         FROM memberships m JOIN rooms r ON r.room_nid = m.room_nid WHERE m.user_id = ?""",
         (user_id,),
     )
-    receipts = dict(
+    receipts: dict[int, int | None] = dict(
         tx.all(
             """SELECT m.room_nid, (
                 SELECT max(p.position) FROM receipts p WHERE p.room_nid = m.room_nid)

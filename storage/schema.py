@@ -6,16 +6,20 @@ key that the row is clustered by). ``schema_version`` holds the numbers that wer
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from importlib.resources import files
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from homeserver.ports.database import Transaction
+
+
+T = TypeVar("T")
 
 
 class Migratable(Protocol):
     """An engine that runs a migration."""
 
-    def write_blocking(self, work: object) -> object: ...
+    def write_blocking(self, work: Callable[[Transaction], T]) -> T: ...
 
     def run_script(self, script: str) -> None: ...
 
@@ -49,7 +53,6 @@ def migrate(database: Migratable) -> list[str]:
     """
     migrations = known_migrations()
     applied = database.write_blocking(_applied)
-    assert isinstance(applied, set)
     unknown = sorted(applied - {number for number, _, _ in migrations})
     if unknown:
         raise SchemaTooNew(

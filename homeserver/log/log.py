@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar, cast
 
 import attrs
+import structlog
 from twisted.internet.defer import Deferred, DeferredList
 from twisted.python.failure import Failure
 
@@ -20,6 +21,8 @@ from homeserver.domain.errors import DatabaseUnavailable
 from homeserver.log.entries import Entry, EventEntry
 from homeserver.ports.database import Database, DatabaseDown, DatabaseFull, Transaction
 from homeserver.ports.events import EventAppend
+
+log = structlog.get_logger(__name__)
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -234,4 +237,8 @@ class Log:
         for entry in entries:
             self.published[entry.shard] = entry.position
         for subscriber in self._subscribers:
-            subscriber(entries)
+            try:
+                subscriber(entries)
+            except Exception:
+                # Its fault must not stop the log, on which everybody waits.
+                log.exception("subscriber_failed")

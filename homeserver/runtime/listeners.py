@@ -6,6 +6,7 @@ from typing import Any
 
 from homeserver.http.transport import MatrixFactory
 from homeserver.runtime.config import Config, ConfigError
+from homeserver.runtime.config.sections import Listener
 from homeserver.runtime.wiring import Server
 
 
@@ -23,27 +24,14 @@ def listen(config: Config, reactor: Any, server: Server) -> list[Any]:
             x_forwarded=listener.x_forwarded,
         )
         try:
-            if listener.tls_certificate is not None and listener.tls_private_key is not None:
-                from twisted.internet.ssl import DefaultOpenSSLContextFactory
-
-                context = DefaultOpenSSLContextFactory(
-                    str(listener.tls_private_key), str(listener.tls_certificate)
+            ports.append(
+                reactor.listenTCP(
+                    listener.port,
+                    _secured(factory, listener, reactor),
+                    backlog=1024,
+                    interface=listener.bind_address,
                 )
-                ports.append(
-                    reactor.listenSSL(
-                        listener.port,
-                        factory,
-                        context,
-                        backlog=1024,
-                        interface=listener.bind_address,
-                    )
-                )
-            else:
-                ports.append(
-                    reactor.listenTCP(
-                        listener.port, factory, backlog=1024, interface=listener.bind_address
-                    )
-                )
+            )
         except CannotListenError as error:
             raise ConfigError(
                 "configuration",
@@ -52,3 +40,16 @@ def listen(config: Config, reactor: Any, server: Server) -> list[Any]:
                 f"it cannot be listened on: {error.socketError}",
             ) from error
     return ports
+
+
+def _secured(factory: MatrixFactory, listener: Listener, reactor: Any) -> Any:
+    """The factory, behind TLS where the listener has a certificate."""
+    if listener.tls_certificate is None or listener.tls_private_key is None:
+        return factory
+    from twisted.internet.ssl import DefaultOpenSSLContextFactory
+    from twisted.protocols.tls import TLSMemoryBIOFactory
+
+    context = DefaultOpenSSLContextFactory(
+        str(listener.tls_private_key), str(listener.tls_certificate)
+    )
+    return TLSMemoryBIOFactory(context, isClient=False, wrappedFactory=factory, clock=reactor)

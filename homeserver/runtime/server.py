@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import gc
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import structlog
-from twisted.internet import asyncioreactor
 from twisted.internet.defer import Deferred
 
 from homeserver.runtime.config import Config
@@ -19,15 +21,37 @@ GRACE_SECONDS = 10.0
 
 def install_reactor() -> Any:
     """Install Twisted's asyncio reactor, on uvloop where that extra is installed."""
+    # The reactor imports OpenSSL's bindings if it can, and only for its own listenSSL: 12 MB that
+    # a server behind a gateway has no use for. Listeners with TLS import them on their own.
+    with _without("OpenSSL"):
+        _install()
+    from twisted.internet import reactor
+
+    return reactor
+
+
+@contextmanager
+def _without(module: str) -> Iterator[None]:
+    """Let imports of a module fail for a while, unless it is there already."""
+    if module in sys.modules:
+        yield
+        return
+    sys.modules[module] = None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        del sys.modules[module]
+
+
+def _install() -> None:
+    from twisted.internet import asyncioreactor
+
     try:
         import uvloop
     except ImportError:
         asyncioreactor.install()
     else:
         asyncioreactor.install(uvloop.new_event_loop())
-    from twisted.internet import reactor
-
-    return reactor
 
 
 def run(config: Config) -> None:

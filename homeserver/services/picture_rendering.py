@@ -7,7 +7,6 @@ a server that has none does without the memory of Pillow's code.
 from __future__ import annotations
 
 import ctypes
-import importlib
 import io
 import math
 import warnings
@@ -17,7 +16,8 @@ from io import FileIO
 from typing import Final
 
 import attrs
-from PIL import ExifTags, Image, ImageFile, WebPImagePlugin
+from PIL import (  # noqa: F401
+    ExifTags,Image,ImageFile,WebPImagePlugin)
 
 from homeserver.domain.errors import MatrixError, TooLarge
 from homeserver.domain.picture_types import CannotThumbnail
@@ -42,25 +42,6 @@ _TURNS: Final = {
 _FIRST_SIDEWAYS: Final = 5
 
 
-def _readable_formats() -> dict[str, str]:
-    """Pillow's names of the formats it may read. Others, and their bugs, stay out."""
-    formats = {
-        "image/gif": "GIF",
-        "image/jpeg": "JPEG",
-        "image/png": "PNG",
-        "image/webp": WebPImagePlugin.WebPImageFile.format,
-    }
-    try:
-        avif = importlib.import_module("PIL.AvifImagePlugin")
-    except ImportError:
-        return formats  # Pillow before 11.3
-    if avif.SUPPORTED:
-        avif.DEFAULT_MAX_THREADS = 1
-        formats["image/avif"] = "AVIF"
-    return formats
-
-
-_FORMATS: Final = _readable_formats()
 # A picture beyond half of Pillow's own limit is warned of, beyond all of it refused.
 warnings.simplefilter("ignore", Image.DecompressionBombWarning)
 
@@ -94,11 +75,12 @@ def render(file: FileIO, picture: Picture, rendition: Rendition, max_pixels: int
     with _opened(file, picture.content_type, max_pixels) as image:
         orientation = _orientation(image)
         profile = _colour_profile(image)
-        if rendition.animated:
-            frames: int = getattr(image, "n_frames", 1)
-            if frames * image.width * image.height <= max_pixels:
-                return _encode_animation(image, rendition, orientation, profile)
         size = _as_stored(rendition, orientation)
+        if rendition.animated:
+            count: int = getattr(image, "n_frames", 1)
+            if count * image.width * image.height <= max_pixels:
+                frames = _frames(image, count, size)
+                return _encode_animation(frames, image.info.get("loop", 1), orientation, profile)
         image.draft(None, _covering(image.size, size))
         thumbnail = _resized(_plain(image), size)
         return _encode(_upright(thumbnail, orientation), profile)
@@ -113,14 +95,12 @@ def return_memory() -> None:
 
 
 @contextmanager
-def _opened(
-    file: FileIO, content_type: str, max_pixels: int
-) -> Iterator[ImageFile.ImageFile]:
+def _opened(file: FileIO, content_type: str, max_pixels: int) -> Iterator[ImageFile.ImageFile]:
     # Pillow checks every frame against its own limit, which is for the whole process.
     Image.MAX_IMAGE_PIXELS = max(1, max_pixels // 2)
     try:
         file.seek(0)
-        with Image.open(io.BufferedReader(file), formats=(_FORMATS[content_type],)) as image:
+        with Image.open(io.BufferedReader(file), formats=(_pillow_name(content_type),)) as image:
             if image.width * image.height > max_pixels:
                 raise TooLarge("The picture has too many pixels to make thumbnails of it")
             yield image
@@ -131,6 +111,15 @@ def _opened(
     except Exception as error:
         # Damaged files make Pillow raise about every exception there is.
         raise CannotThumbnail() from error
+
+
+def _pillow_name(content_type: str) -> str:
+    """The one format that Pillow is to try: others, and their bugs, stay out."""
+    if content_type == "image/avif":
+        from PIL import AvifImagePlugin
+
+        AvifImagePlugin.DEFAULT_MAX_THREADS = 1
+    return content_type.removeprefix("image/").upper()
 
 
 def _is_animated(image: ImageFile.ImageFile, content_type: str) -> bool:
@@ -210,26 +199,32 @@ def _encode(image: Image.Image, profile: bytes | None) -> Encoded:
     return Encoded("image/jpeg", encoded.getvalue())
 
 
-def _encode_animation(
-    image: ImageFile.ImageFile, rendition: Rendition, orientation: int, profile: bytes | None
-) -> Encoded:
-    frames: list[Image.Image] = []
-    durations: list[int] = []
-    size = _as_stored(rendition, orientation)
-    # An APNG may hold a picture for those that cannot show the animation.
+def _frames(
+    image: ImageFile.ImageFile, count: int, size: tuple[int, int]
+) -> list[tuple[Image.Image, int]]:
+    """The frames of an animation, resized, and for how many milliseconds each is seen."""
+    # An APNG may begin with a picture for those who cannot show the animation.
     first = 1 if getattr(image, "default_image", False) else 0
-    for number in range(first, image.n_frames):
+    frames = []
+    for number in range(first, count):
         image.seek(number)
-        frames.append(_upright(_resized(image.convert("RGBA"), size), orientation))
-        durations.append(round(image.info.get("duration", 0)) or _DEFAULT_FRAME_MS)
+        frame = _resized(image.convert("RGBA"), size)
+        frames.append((frame, round(image.info.get("duration", 0)) or _DEFAULT_FRAME_MS))
+    return frames
+
+
+def _encode_animation(
+    frames: list[tuple[Image.Image, int]], loop: int, orientation: int, profile: bytes | None
+) -> Encoded:
+    images = [_upright(frame, orientation) for frame, _ in frames]
     encoded = io.BytesIO()
-    frames[0].save(
+    images[0].save(
         encoded,
         "WEBP",
         save_all=True,
-        append_images=frames[1:],
-        duration=durations,
-        loop=image.info.get("loop", 1),
+        append_images=images[1:],
+        duration=[duration for _, duration in frames],
+        loop=loop,
         quality=_ANIMATION_QUALITY,
         method=0,
         icc_profile=profile,

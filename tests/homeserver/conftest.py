@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import pytest
+import pytest_asyncio
 
 from tests.homeserver.accounts import AccountsServer
+from tests.rooms_fixture import RoomsServer, sqlite_at
 
 
 @pytest.fixture
@@ -14,3 +17,11 @@ def server() -> Iterator[AccountsServer]:
     """The accounts part of a server, open for registration and without rate limits."""
     with AccountsServer() as made:
         yield made
+
+
+@pytest_asyncio.fixture
+async def rooms(tmp_path: Path) -> AsyncIterator[RoomsServer]:
+    """The rooms part of a server, without rate limits."""
+    made = RoomsServer(sqlite_at(tmp_path / "myelin.db"))
+    yield made
+    await made.close()

@@ -53,6 +53,7 @@ class AccountsArea:
     authentication: Authentication
     interactive: UserInteractiveAuth
     last_seen: LastSeen
+    deactivation: Deactivation
 
 
 def build_accounts(
@@ -128,6 +129,7 @@ def build_accounts(
         authentication=authentication,
         interactive=interactive,
         last_seen=last_seen,
+        deactivation=deactivation,
     )
 
 

@@ -50,6 +50,7 @@ class Server:
         """Read what must be in memory, and resume what was under way."""
         self.lag.start()
         await self.rooms.push_rules.load()
+        await self.accounts.deactivation.resume()
         await self.personal.propagation.resume()
         await self.media.start()
 
@@ -85,7 +86,7 @@ def build(config: Config, reactor: Any) -> Server:
         *build_discovery(on),
         *accounts.apis,
         *personal.apis,
-        *build_conversations(on, rooms, personal),
+        *build_conversations(on, rooms, personal, syncing.history),
         *media.apis,
         *syncing.apis,
     ]

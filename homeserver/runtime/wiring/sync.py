@@ -28,6 +28,7 @@ class SyncArea:
     apis: list[Api]
     sync: ClassicSync
     sessions: Sessions
+    history: History
 
 
 def build_sync(
@@ -70,4 +71,5 @@ def build_sync(
         ],
         sync=sync,
         sessions=sessions,
+        history=history,
     )
