@@ -58,6 +58,12 @@ async def on_event_loop(coroutine: Coroutine[Any, Any, T]) -> T:
     return result
 
 
+async def together(*coroutines: Coroutine[Any, Any, T]) -> list[T]:
+    """The results of coroutines that run at the same time."""
+    running = [Deferred.fromCoroutine(coroutine) for coroutine in coroutines]
+    return [await deferred for deferred in running]
+
+
 class LoopReactor:
     """What the databases need of a reactor: the way back from their threads."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from io import FileIO
 from typing import Any
 
 import attrs
@@ -28,10 +28,12 @@ class Answer:
 
 @attrs.frozen(slots=True)
 class FileAnswer(Answer):
-    """A response whose body is streamed from a file; ``body`` is unused."""
+    """A response whose body is ``length`` bytes of an open file, from ``offset``; it is closed when
+    they are sent. ``body`` is unused."""
 
-    path: Path = Path()
-    size: int = 0
+    file: FileIO = attrs.field(kw_only=True)
+    length: int = attrs.field(kw_only=True)
+    offset: int = 0
 
 
 EMPTY = Answer(b"{}")

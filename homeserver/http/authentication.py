@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from homeserver.domain.requester import Requester
+from homeserver.http.request import RequestHeaders
 
 
 class Authenticator(Protocol):
@@ -24,7 +25,7 @@ class Authenticator(Protocol):
         ...
 
 
-def bearer_token(headers: dict[str, str], query_token: str | None) -> str | None:
+def bearer_token(headers: RequestHeaders, query_token: str | None) -> str | None:
     """The token of ``Authorization: Bearer``, else of the ``access_token`` parameter that older
     clients send."""
     header = headers.get("authorization")

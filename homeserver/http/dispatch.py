@@ -89,7 +89,7 @@ class Dispatcher:
             raise GuestAccessForbidden()
         request.authenticate_as(requester)
         self._authenticator.note_use(
-            requester, request.address, request.headers.get("user-agent", ""), request.received_ms
+            requester, request.address, request.headers.get("user-agent") or "", request.received_ms
         )
         self._spend(route, requester.user_id)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any, BinaryIO, TypeVar
+from typing import Any, BinaryIO, Protocol, TypeVar
 from urllib.parse import parse_qs
 
 import msgspec
@@ -13,6 +13,14 @@ from homeserver.domain.identifiers import DeviceId, UserId
 from homeserver.domain.requester import Requester
 
 Model = TypeVar("Model", bound=msgspec.Struct)
+
+
+class RequestHeaders(Protocol):
+    """The headers of a request, by lower-case name. A dict will do."""
+
+    def get(self, name: str, default: str | None = None, /) -> str | None:
+        """The last value of a header."""
+        ...
 
 
 class Request:
@@ -45,7 +53,7 @@ class Request:
         path: str,
         parameters: dict[str, str],
         query_string: str,
-        headers: dict[str, str],
+        headers: RequestHeaders,
         content: BinaryIO,
         content_length: int,
         address: str,

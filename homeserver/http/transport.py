@@ -8,20 +8,30 @@ from __future__ import annotations
 
 import itertools
 import time
+from collections.abc import Awaitable, Callable
 from ipaddress import ip_address
-from typing import Any, BinaryIO, Protocol, cast
+from pathlib import Path
+from typing import Any, BinaryIO, ParamSpec, Protocol, TypeVar, cast
 
+import structlog
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IAddress, IReactorTime
-from twisted.protocols.basic import FileSender
+from twisted.internet.threads import deferToThread
 from twisted.python.failure import Failure
 from twisted.web import http
+from twisted.web.http_headers import Headers
 
-from homeserver.domain.errors import MatrixError, MethodNotAllowed, TooLarge
+from homeserver.domain.errors import MatrixError, MethodNotAllowed, StorageFull, TooLarge
 from homeserver.http.answers import Answer, FileAnswer, error_answer
 from homeserver.http.dispatch import Dispatcher
+from homeserver.http.file_stream import FileStream
 from homeserver.http.request import Request
 from homeserver.http.routes import Route
+from homeserver.http.spool import IN_MEMORY_BYTES, open_spool
+from homeserver.ports.threads import RunInThread
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 # "Web Browser Clients" of the client-server API.
 CORS = (
@@ -30,7 +40,29 @@ CORS = (
     (b"Access-Control-Allow-Headers", [b"X-Requested-With, Content-Type, Authorization, Date"]),
     (b"Access-Control-Expose-Headers", [b"Retry-After, ETag"]),
 )
+READ_BYTES = 64 * 1024
+UPLOAD_READ_BYTES = 256 * 1024
+"""How much is read from a connection at once, and while a large body arrives."""
+
+LINGER_SECONDS = 10.0
+"""How long a client may go on sending a body that was refused."""
+
+log = structlog.get_logger(__name__)
+
 _request_numbers = itertools.count(1)
+
+
+class RequestHeaders:
+    """See :class:`homeserver.http.request.RequestHeaders`."""
+
+    __slots__ = ("_headers",)
+
+    def __init__(self, headers: Headers) -> None:
+        self._headers = headers
+
+    def get(self, name: str, default: str | None = None) -> str | None:
+        values = self._headers.getRawHeaders(name.encode())
+        return values[-1].decode("utf-8", "replace") if values else default
 
 
 class HttpRequest(http.Request):
@@ -42,6 +74,7 @@ class HttpRequest(http.Request):
         self._deferred: Deferred[Answer] | None = None
         self._route: Route | None = None
         self._disconnected = False
+        self._refused = False
         self._counted = False
         self._started = time.monotonic()
 
@@ -51,29 +84,56 @@ class HttpRequest(http.Request):
 
     def gotLength(self, length: int | None) -> None:  # noqa: N802
         if length is not None and length > self._factory.max_upload_bytes:
-            self._refuse_body()
-        super().gotLength(min(length or 0, self._factory.max_upload_bytes) if length else length)
+            self._refuse_body(TooLarge())
+            length = 0
+        if length is not None and length <= IN_MEMORY_BYTES:
+            super().gotLength(length)
+            return
+        self.content = open_spool(self._factory.spool_directory)
+        # Fewer and larger reads: their number is most of what an upload costs.
+        self._set_read_bytes(UPLOAD_READ_BYTES)
+
+    def _set_read_bytes(self, size: int) -> None:
+        # Of Twisted's TCP transport; others, such as that of TLS, do not mind.
+        cast("Any", self.channel.transport).bufferSize = size
 
     def handleContentChunk(self, data: bytes) -> None:  # noqa: N802
+        if self._refused:
+            return
         self._received_bytes += len(data)
         if self._received_bytes > self._factory.max_upload_bytes:
-            self._refuse_body()
+            self._refuse_body(TooLarge())
             return
-        super().handleContentChunk(data)
+        try:
+            super().handleContentChunk(data)
+        except OSError as error:
+            log.error("body_not_spooled", error=str(error))
+            self._refuse_body(StorageFull())
 
-    def _refuse_body(self) -> None:
-        # The body is still arriving, so the request has no answer of its own yet.
-        body = error_answer(TooLarge()).body
+    def _refuse_body(self, error: MatrixError) -> None:
+        """Answer while the body still arrives, so without an answer of the request's own.
+
+        What is still under way is read and thrown away for a time: a client whose data meets a
+        closed connection may never see the answer.
+        """
+        self._refused = True
+        body = error_answer(error).body
         transport = self.channel.transport
-        if transport is not None:
-            transport.write(
-                b"HTTP/1.1 413 Payload Too Large\r\nConnection: close\r\n"
-                b"Access-Control-Allow-Origin: *\r\nContent-Type: application/json\r\n"
-                b"Content-Length: %d\r\n\r\n%s" % (len(body), body)
-            )
-            transport.loseConnection()
+        if transport is None:
+            return
+        transport.write(
+            b"HTTP/1.1 %d %s\r\nConnection: close\r\n"
+            b"Access-Control-Allow-Origin: *\r\nContent-Type: application/json\r\n"
+            b"Content-Length: %d\r\n\r\n%s"
+            % (error.status, http.RESPONSES[error.status], len(body), body)
+        )
+        self._factory.reactor.callLater(LINGER_SECONDS, transport.loseConnection)
 
     def process(self) -> None:
+        if self._refused:
+            self.channel.loseConnection()
+            return
+        self._set_read_bytes(READ_BYTES)
         self._started = time.monotonic()
         method = self.method.decode("ascii", "replace")
         path, _, query = self.uri.decode("utf-8", "surrogateescape").partition("?")
@@ -97,10 +157,7 @@ class HttpRequest(http.Request):
             path=path,
             parameters=parameters,
             query_string=query,
-            headers={
-                name.decode("latin-1").lower(): values[-1].decode("utf-8", "replace")
-                for name, values in self.requestHeaders.getAllRawHeaders()
-            },
+            headers=RequestHeaders(self.requestHeaders),
             content=cast("BinaryIO", self.content),
             content_length=self._received_bytes,
             address=self._client_address(),
@@ -135,6 +192,8 @@ class HttpRequest(http.Request):
     def _send(self, answer: Answer) -> None:
         if self._disconnected:
             self._done()
+            if isinstance(answer, FileAnswer):
+                answer.file.close()
             return
         self.setResponseCode(answer.status)
         headers = self.responseHeaders
@@ -154,25 +213,26 @@ class HttpRequest(http.Request):
         self.finish()
 
     def _send_file(self, answer: FileAnswer) -> None:
-        self.responseHeaders.setRawHeaders(b"Content-Length", [b"%d" % answer.size])
+        self.responseHeaders.setRawHeaders(b"Content-Length", [b"%d" % answer.length])
         if self.method == b"HEAD":
+            answer.file.close()
             self._done()
             self.finish()
             return
-        file = answer.path.open("rb")
-        sender = FileSender()
-        # Large blocks: one write for each costs more than the memory it holds.
-        sender.CHUNK_SIZE = 256 * 1024
-        sent = sender.beginFileTransfer(file, self)
+        stream = FileStream(
+            self, answer.file, answer.offset, answer.length, self._factory.run_in_thread
+        )
+        Deferred.fromCoroutine(stream.send()).addCallbacks(self._file_sent, self._failed)
 
-        def done(_: object) -> None:
-            file.close()
-            self._done()
-            if not self._disconnected:
-                self._observe()
-                self.finish()
-
-        sent.addBoth(done)
+    def _file_sent(self, complete: bool) -> None:
+        self._done()
+        if self._disconnected:
+            return
+        self._observe()
+        if complete:
+            self.finish()
+        else:
+            self.channel.loseConnection()
 
     def _observe(self) -> None:
         self._factory.dispatcher.observe(
@@ -190,6 +250,10 @@ class HttpRequest(http.Request):
         super().connectionLost(reason)
 
 
+def _on_reactors_threads(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Awaitable[T]:
+    return deferToThread(work, *args, **kwargs)
+
+
 class InFlight(Protocol):
     """Who counts the requests that are being answered."""
 
@@ -203,7 +267,12 @@ class InFlight(Protocol):
 
 
 class MatrixFactory(http.HTTPFactory):
-    """A listener's factory."""
+    """A listener's factory.
+
+    Large bodies are spooled in ``spool_directory``, by default the system's for temporary files:
+    on the file system where media is stored they need not be copied there. ``run_in_thread`` reads
+    from disk what is sent.
+    """
 
     def __init__(
         self,
@@ -213,6 +282,8 @@ class MatrixFactory(http.HTTPFactory):
         max_upload_bytes: int,
         in_flight: InFlight,
         x_forwarded: bool = False,
+        spool_directory: Path | None = None,
+        run_in_thread: RunInThread = _on_reactors_threads,
         idle_seconds: int = 120,
     ) -> None:
         super().__init__(timeout=idle_seconds, reactor=reactor)
@@ -220,6 +291,8 @@ class MatrixFactory(http.HTTPFactory):
         self.max_upload_bytes = max_upload_bytes
         self.in_flight = in_flight
         self.x_forwarded = x_forwarded
+        self.spool_directory = spool_directory
+        self.run_in_thread = run_in_thread
 
     def buildProtocol(self, addr: IAddress | None) -> Any:  # noqa: N802
         protocol = super().buildProtocol(addr)

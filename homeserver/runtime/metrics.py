@@ -57,6 +57,7 @@ class Metrics:
     """Every measured lag of the reactor."""
     cache_bytes: Gauge
     """Memory in use, by cache."""
+    _children: dict[tuple[str, str, str], tuple[Counter, Histogram]] = attrs.Factory(dict)
 
     def observe_request(
         self, route: Route | None, method: str, status: int, seconds: float
@@ -65,8 +66,14 @@ class Metrics:
         template = "unmatched" if route is None else route.paths[0]
         method = method if method in _METHODS else "other"
         code = str(status) if 100 <= status < 600 else "other"
-        self.requests.labels(template, method, code).inc()
-        self.request_seconds.labels(template).observe(seconds)
+        key = (template, method, code)
+        # Looking children up by label costs more than counting.
+        children = self._children.get(key)
+        if children is None:
+            children = self.requests.labels(*key), self.request_seconds.labels(template)
+            self._children[key] = children
+        children[0].inc()
+        children[1].observe(seconds)
 
     def observe_commit(self, entries: int, seconds: float) -> None:
         """Count a committed batch."""

@@ -16,8 +16,8 @@ from io import FileIO
 from typing import Final
 
 import attrs
-from PIL import (  # noqa: F401
-    ExifTags,Image,ImageFile,WebPImagePlugin)
+from PIL import ExifTags, Image, ImageFile
+from PIL import WebPImagePlugin as _WebPImagePlugin  # else Pillow loads all its formats for this one
 
 from homeserver.domain.errors import MatrixError, TooLarge
 from homeserver.domain.picture_types import CannotThumbnail
@@ -40,7 +40,6 @@ _TURNS: Final = {
     8: Image.Transpose.ROTATE_90,
 }
 _FIRST_SIDEWAYS: Final = 5
-
 
 # A picture beyond half of Pillow's own limit is warned of, beyond all of it refused.
 warnings.simplefilter("ignore", Image.DecompressionBombWarning)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import attrs
 import pytest
@@ -13,37 +13,15 @@ from twisted.internet.defer import Deferred
 
 from homeserver.log.entries import Entry
 from homeserver.log.log import RESERVED, Log, all_committed
-from homeserver.ports.database import DatabaseDown, Transaction, UniqueViolation
+from homeserver.ports.database import Transaction, UniqueViolation
+from tests.interruptible import Interruptible
 from tests.rooms_fixture import Engine, RoomsCore, sqlite_at
-
-T = TypeVar("T")
-
 
 @attrs.frozen(slots=True)
 class Note(Entry):
     """An entry that says something."""
 
     text: str
-
-
-class Interruptible:
-    """A database that can go away and come back."""
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
-        self.is_down = False
-
-    def read(self, work: Any, *args: Any, **kwargs: Any) -> Awaitable[Any]:
-        return self._engine.read(work, *args, **kwargs)
-
-    def write_once(self, work: Callable[[Transaction], T]) -> Awaitable[T]:
-        def interrupted(tx: Transaction) -> T:
-            result = work(tx)
-            if self.is_down:
-                raise DatabaseDown("gone before the commit")
-            return result
-
-        return self._engine.write_once(interrupted)
 
 
 @pytest_asyncio.fixture

@@ -33,9 +33,7 @@ MUTED_ROOM = UserPushRules().add_rule(
         },
     )
 )
-LOUD_ROOM = UserPushRules().add_rule(
-    parse_rule(RuleKind.ROOM, "!Room:hs", {"actions": ["notify"]})
-)
+LOUD_ROOM = UserPushRules().add_rule(parse_rule(RuleKind.ROOM, "!Room:hs", {"actions": ["notify"]}))
 
 
 class StoredRules:
