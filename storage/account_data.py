@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from homeserver.domain.identifiers import RoomId, UserId
 from homeserver.ports.account_data import AccountDataRow
 from homeserver.ports.database import Row, Transaction, Transactions
@@ -23,6 +25,9 @@ class SqlAccountDataStore:
         self, user_id: UserId, room_id: RoomId | None, type: str
     ) -> AccountDataRow | None:
         return await self._transactions.read(_get, user_id, room_id, type)
+
+    async def of_users(self, user_ids: Sequence[UserId], type: str) -> dict[UserId, bytes]:
+        return await self._transactions.read(_of_users, list(user_ids), type)
 
     def read(
         self, tx: Transaction, user_id: UserId, room_id: RoomId | None, type: str
@@ -53,6 +58,15 @@ def _get(
         (user_id, room_id or _GLOBAL, type),
     )
     return _row(row) if row is not None else None
+
+
+def _of_users(tx: Transaction, user_ids: list[UserId], type: str) -> dict[UserId, bytes]:
+    rows = tx.all(
+        "SELECT user_id, content FROM account_data"
+        " WHERE user_id = ANY(?) AND room_id = ? AND type = ?",
+        (user_ids, _GLOBAL, type),
+    )
+    return {UserId(user_id): content for user_id, content in rows}
 
 
 def _row(row: Row) -> AccountDataRow:

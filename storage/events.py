@@ -82,8 +82,10 @@ class SqlEventStore:
             _by_transaction, room_nid, sender, device_id, txn_id, type
         )
 
-    async def nearest_to_time(self, room_nid: int, ts: int, *, backwards: bool) -> list[StoredEvent]:
-        return await self._transactions.read(_nearest_to_time, room_nid, ts, backwards)
+    async def nearest_to_time(
+        self, room_nid: int, ts: int, *, backwards: bool, limit: int
+    ) -> list[StoredEvent]:
+        return await self._transactions.read(_nearest_to_time, room_nid, ts, backwards, limit)
 
 
 def _by_id(tx: Transaction, event_ids: list[EventId]) -> list[StoredEvent]:
@@ -98,7 +100,7 @@ def _timeline(
     backwards: bool,
     limit: int,
 ) -> list[StoredEvent]:
-    where, parameters = ["e.room_nid = ?"], [room_nid]
+    where, parameters = ["e.room_nid = ?", "e.position IS NOT NULL"], [room_nid]
     if after is not None:
         where.append("(e.position, e.sub) > (?, ?)")
         parameters += after
@@ -137,13 +139,13 @@ def _by_transaction(
 
 
 def _nearest_to_time(
-    tx: Transaction, room_nid: int, ts: int, backwards: bool
+    tx: Transaction, room_nid: int, ts: int, backwards: bool, limit: int
 ) -> list[StoredEvent]:
     comparison, direction = ("<=", "DESC") if backwards else (">=", "ASC")
     rows = tx.all(
         f"{_FROM} WHERE e.room_nid = ? AND e.origin_server_ts {comparison} ?"
         " AND e.position IS NOT NULL"
-        f" ORDER BY e.origin_server_ts {direction}, e.position {direction} LIMIT 1",
-        (room_nid, ts),
+        f" ORDER BY e.origin_server_ts {direction}, e.position {direction} LIMIT ?",
+        (room_nid, ts, limit),
     )
     return list(map(stored_event, rows))

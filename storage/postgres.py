@@ -18,7 +18,14 @@ import psycopg2.extensions
 from psycopg2.extras import execute_values
 from twisted.internet.interfaces import IReactorFromThreads
 
-from homeserver.ports.database import DatabaseDown, DatabaseFull, Row, Transaction, UniqueViolation
+from homeserver.ports.database import (
+    DatabaseDown,
+    DatabaseFull,
+    Row,
+    Transaction,
+    UniqueViolation,
+    UnstorableText,
+)
 from storage.threads import Workers
 
 P = ParamSpec("P")
@@ -54,6 +61,11 @@ class PostgresTransaction:
         rows = list(rows)
         if rows:
             execute_values(self._cursor, f"{head} %s {tail}", rows, page_size=len(rows))
+
+
+def _unstorable(error: ValueError) -> Exception:
+    """The driver refuses a text with U+0000 by a ValueError, before anything is sent."""
+    return UnstorableText(str(error)) if "NUL" in str(error) else error
 
 
 # bytea arrives as bytes, not as a memoryview, as it does from SQLite.
@@ -116,6 +128,8 @@ class PostgresDatabase:
         try:
             with connection.cursor() as cursor:
                 return work(PostgresTransaction(cursor), *args, **kwargs)
+        except ValueError as error:
+            raise _unstorable(error) from error
         except (psycopg2.OperationalError, psycopg2.InterfaceError) as error:
             self._forget(connection)
             raise DatabaseDown(str(error).strip()) from error
@@ -135,6 +149,8 @@ class PostgresDatabase:
                 if not connection.closed:
                     connection.rollback()
                 raise
+        except ValueError as error:
+            raise _unstorable(error) from error
         except psycopg2.errors.UniqueViolation as error:
             raise UniqueViolation(str(error).strip()) from error
         except psycopg2.errors.DiskFull as error:

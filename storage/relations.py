@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import attrs
+
 from homeserver.domain.identifiers import EventId, UserId
 from homeserver.ports.database import Transaction, Transactions
-from homeserver.ports.relations import Related, ThreadSummary
+from homeserver.ports.relations import Onlooker, Related, ThreadSummary
 from homeserver.ports.rooms import Order
 from storage.events import select_by_nid
 
@@ -15,11 +17,24 @@ class SqlRelationStore:
     def __init__(self, transactions: Transactions) -> None:
         self._transactions = transactions
 
-    async def bundled(self, event_ids: list[EventId], reader: UserId) -> Related:
-        return await self._transactions.read(_bundled, event_ids, reader)
+    async def bundled(self, event_ids: list[EventId], onlooker: Onlooker) -> Related:
+        return await self._transactions.read(_bundled, event_ids, onlooker)
+
+    async def having_related(
+        self,
+        room_nid: int,
+        event_ids: list[EventId],
+        *,
+        rel_types: list[str] | None,
+        senders: list[str] | None,
+    ) -> list[EventId]:
+        return await self._transactions.read(
+            _having_related, room_nid, event_ids, rel_types, senders
+        )
 
     async def related(
         self,
+        room_nid: int,
         target: EventId,
         *,
         rel_type: str | None,
@@ -30,8 +45,9 @@ class SqlRelationStore:
         limit: int,
         recurse_depth: int,
     ) -> list[tuple[int, int]]:
+        wanted = _Wanted(rel_type, event_type, after, until)
         return await self._transactions.read(
-            _related, target, rel_type, event_type, after, until, backwards, limit, recurse_depth
+            _related, room_nid, target, wanted, backwards, limit, recurse_depth
         )
 
     async def threads(
@@ -45,27 +61,29 @@ class SqlRelationStore:
         return await self._transactions.read(_has_annotation, target, sender, event_type, key)
 
 
-def _bundled(tx: Transaction, event_ids: list[EventId], reader: UserId) -> Related:
+def _bundled(tx: Transaction, event_ids: list[EventId], onlooker: Onlooker) -> Related:
     edits, references = [], []
-    for target, rel_type, nid, event_id in tx.all(
-        "SELECT x.target_event_id, x.rel_type, x.event_nid, e.event_id FROM relations x"
+    ignored = list(onlooker.ignored)
+    for target, rel_type, room_nid, nid, event_id in tx.all(
+        "SELECT x.target_event_id, x.rel_type, x.room_nid, x.event_nid, e.event_id FROM relations x"
         " JOIN events e ON e.event_nid = x.event_nid WHERE x.target_event_id = ANY(?)"
-        " AND x.rel_type IN ('m.replace', 'm.reference') ORDER BY x.position, x.sub",
-        (event_ids,),
+        " AND x.rel_type IN ('m.replace', 'm.reference') AND x.position <= ?"
+        " AND NOT x.sender = ANY(?) ORDER BY x.position, x.sub",
+        (event_ids, onlooker.until, ignored),
     ):
         if rel_type == "m.replace":
             edits.append((EventId(target), nid))
         else:
-            references.append((EventId(target), EventId(event_id)))
+            references.append((room_nid, EventId(target), EventId(event_id)))
     edit_events = {e.nid: e for e in select_by_nid(tx, (nid for _, nid in edits))}
     threads = [
-        ThreadSummary(EventId(root), count, latest, bool(own))
-        for root, count, latest, own in tx.all(
-            "SELECT x.target_event_id, count(*), max(x.event_nid),"
+        ThreadSummary(room_nid, EventId(root), count, latest, bool(own))
+        for room_nid, root, count, latest, own in tx.all(
+            "SELECT x.room_nid, x.target_event_id, count(*), max(x.event_nid),"
             " count(*) FILTER (WHERE x.sender = ?) FROM relations x"
-            " WHERE x.target_event_id = ANY(?) AND x.rel_type = 'm.thread'"
-            " GROUP BY x.target_event_id",
-            (reader, event_ids),
+            " WHERE x.target_event_id = ANY(?) AND x.rel_type = 'm.thread' AND x.position <= ?"
+            " AND NOT x.sender = ANY(?) GROUP BY x.room_nid, x.target_event_id",
+            (onlooker.user_id, event_ids, onlooker.until, ignored),
         )
     ]
     return Related(
@@ -75,44 +93,78 @@ def _bundled(tx: Transaction, event_ids: list[EventId], reader: UserId) -> Relat
     )
 
 
+def _having_related(
+    tx: Transaction,
+    room_nid: int,
+    event_ids: list[EventId],
+    rel_types: list[str] | None,
+    senders: list[str] | None,
+) -> list[EventId]:
+    where = "room_nid = ? AND target_event_id = ANY(?)"
+    parameters: list[object] = [room_nid, event_ids]
+    if rel_types is not None:
+        where += " AND rel_type = ANY(?)"
+        parameters.append(rel_types)
+    if senders is not None:
+        where += " AND sender = ANY(?)"
+        parameters.append(senders)
+    rows = tx.all(f"SELECT DISTINCT target_event_id FROM relations WHERE {where}", parameters)
+    return [EventId(event_id) for (event_id,) in rows]
+
+
+@attrs.frozen
+class _Wanted:
+    """Which of the events that relate to one are asked for."""
+
+    rel_type: str | None
+    event_type: str | None
+    after: Order | None
+    until: Order | None
+
+    def where(self) -> tuple[str, list[object]]:
+        """The condition, and its parameters."""
+        where: list[str] = []
+        parameters: list[object] = []
+        if self.rel_type is not None:
+            where.append("rel_type = ?")
+            parameters.append(self.rel_type)
+        if self.event_type is not None:
+            where.append("type = ?")
+            parameters.append(self.event_type)
+        if self.after is not None:
+            where.append("(position, sub) > (?, ?)")
+            parameters += self.after
+        if self.until is not None:
+            where.append("(position, sub) <= (?, ?)")
+            parameters += self.until
+        return (f"WHERE {' AND '.join(where)}" if where else ""), parameters
+
+
 def _related(
     tx: Transaction,
+    room_nid: int,
     target: EventId,
-    rel_type: str | None,
-    event_type: str | None,
-    after: Order | None,
-    until: Order | None,
+    wanted: _Wanted,
     backwards: bool,
     limit: int,
     recurse_depth: int,
 ) -> list[tuple[int, int]]:
-    where: list[str] = []
-    parameters: list[object] = [target, recurse_depth]
-    if rel_type is not None:
-        where.append("rel_type = ?")
-        parameters.append(rel_type)
-    if event_type is not None:
-        where.append("type = ?")
-        parameters.append(event_type)
-    if after is not None:
-        where.append("(position, sub) > (?, ?)")
-        parameters += after
-    if until is not None:
-        where.append("(position, sub) <= (?, ?)")
-        parameters += until
     direction = "DESC" if backwards else "ASC"
+    where, parameters = wanted.where()
+    # Events that relate to each other in a circle are found at several depths.
     rows = tx.all(
         f"""WITH RECURSIVE found (event_nid, rel_type, type, position, sub, depth) AS (
             SELECT event_nid, rel_type, type, position, sub, 1 FROM relations
-            WHERE target_event_id = ?
+            WHERE target_event_id = ? AND room_nid = ?
             UNION
             SELECT x.event_nid, x.rel_type, x.type, x.position, x.sub, f.depth + 1
             FROM found f JOIN events e ON e.event_nid = f.event_nid
-            JOIN relations x ON x.target_event_id = e.event_id WHERE f.depth < ?
+            JOIN relations x ON x.target_event_id = e.event_id AND x.room_nid = ?
+            WHERE f.depth < ?
         )
-        SELECT event_nid, depth FROM found {"WHERE " + " AND ".join(where) if where else ""}
+        SELECT event_nid, min(depth) FROM found {where} GROUP BY event_nid, position, sub
         ORDER BY position {direction}, sub {direction} LIMIT ?""",
-        (*parameters, limit),
+        (target, room_nid, room_nid, recurse_depth, *parameters, limit),
     )
     return [(nid, depth) for nid, depth in rows]
 

@@ -68,6 +68,11 @@ class RoomLogStore:
         follow_published_rooms(tx, appends)
 
 
+def _text(value: str | None) -> str | None:
+    """Text out of an event's content, which may hold what PostgreSQL does not store."""
+    return value.replace("\0", "\ufffd") if value is not None and "\0" in value else value
+
+
 def _insert_rooms(tx: Transaction, appends: Sequence[EventAppend]) -> None:
     tx.insert(
         "INSERT INTO rooms (room_nid, room_id, version, shard, published, created_ts) VALUES",
@@ -105,7 +110,7 @@ def _event_row(append: EventAppend) -> tuple[object, ...]:
         stored.room_highlight_ordinal,
         stored.notifies,
         stored.room_highlight,
-        stored.thread_root,
+        _text(stored.thread_root),
         stored.device_id,
         stored.txn_id,
         stored.redacted_by,
@@ -158,8 +163,8 @@ def _insert_memberships(tx: Transaction, appends: Sequence[EventAppend]) -> None
             stored.nid,
             stored.position,
             change.sender,
-            change.display_name,
-            change.avatar_url,
+            _text(change.display_name),
+            _text(change.avatar_url),
             *joined,
             False,
         )
@@ -173,11 +178,11 @@ def _relation_rows(appends: Sequence[EventAppend]) -> Iterable[tuple[object, ...
             yield (
                 stored.nid,
                 stored.room_nid,
-                relation.target_event_id,
-                relation.rel_type,
+                _text(relation.target_event_id),
+                _text(relation.rel_type),
                 stored.event.type,
                 stored.event.sender,
-                relation.aggregation_key,
+                _text(relation.aggregation_key),
                 stored.position,
                 stored.sub,
             )
@@ -191,7 +196,7 @@ def _notification_rows(appends: Sequence[EventAppend]) -> Iterable[tuple[object,
                 row.user_id,
                 stored.room_nid,
                 stored.position,
-                stored.thread_root,
+                _text(stored.thread_root),
                 row.notify,
                 row.highlight,
             )
@@ -206,7 +211,7 @@ def _redact(tx: Transaction, appends: Sequence[EventAppend]) -> None:
         [(r.target_nid, r.redacted_by, r.pdu) for r in redactions],
         ") AS v WHERE events.event_nid = v.column1",
     )
-    # A redacted event relates to nothing and notifies nobody any more.
+    # A redacted event relates to nothing any more.
     related = [r.target_nid for r in redactions if r.was_related]
     if related:
         tx.execute("DELETE FROM relations WHERE event_nid = ANY(?)", (related,))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 
-from homeserver.domain.identifiers import RoomId, UserId
+from homeserver.domain.identifiers import EventId, RoomId, UserId
 from homeserver.ports.database import Row, Transaction, Transactions
 from homeserver.ports.events import FOREVER, StoredEvent
 from homeserver.ports.rooms import MemberRow, RoomRow, RoomSnapshot, StateSpan, UserRoom
@@ -71,12 +71,12 @@ def _load(tx: Transaction, room_nids: list[int], tail: int) -> list[RoomSnapshot
     )
     newest = _by_room(
         tx,
-        f"""{_EVENTS} e.event_nid IN (
-            SELECT t.event_nid FROM events t
+        f"""{_EVENTS} e.room_nid = r.room_nid AND e.position >= COALESCE((
+            SELECT t.position FROM events t
             WHERE t.room_nid = r.room_nid AND t.position IS NOT NULL
-            ORDER BY t.position DESC, t.sub DESC LIMIT ?
-        ) WHERE r.room_nid = ANY(?)""",
-        (tail + 1, room_nids),
+            ORDER BY t.position DESC, t.sub DESC LIMIT 1 OFFSET ?
+        ), 0) WHERE r.room_nid = ANY(?)""",
+        (tail, room_nids),
     )
     extremities = _by_room(
         tx,
@@ -88,11 +88,12 @@ def _load(tx: Transaction, room_nids: list[int], tail: int) -> list[RoomSnapshot
     members: dict[int, list[MemberRow]] = defaultdict(list)
     for room_nid, user_id, membership, nid, name in tx.all(
         "SELECT room_nid, user_id, membership, event_nid, display_name FROM memberships"
-        " WHERE room_nid = ANY(?)",
+        " WHERE room_nid = ANY(?) ORDER BY event_nid",
         (room_nids,),
     ):
         members[room_nid].append(MemberRow(UserId(user_id), membership, nid, name))
     receipts = receipts_of_rooms(tx, room_nids)
+    related = _related(tx, [e.event.event_id for events in newest.values() for e in events])
     snapshots = []
     for room in rooms:
         events = sorted(newest[room.room_nid], key=lambda e: e.order)
@@ -102,13 +103,23 @@ def _load(tx: Transaction, room_nids: list[int], tail: int) -> list[RoomSnapshot
                 row=room,
                 state=state[room.room_nid],
                 members=members[room.room_nid],
-                tail=events[1:] if older else events,
+                tail=events[-tail:],
                 extremities=extremities[room.room_nid] or events[-1:],
                 receipts=receipts[room.room_nid],
+                related=[e.event.event_id for e in events if e.event.event_id in related],
                 older=older,
             )
         )
     return snapshots
+
+
+def _related(tx: Transaction, event_ids: list[EventId]) -> set[EventId]:
+    """Which of these events others relate to."""
+    rows = tx.all(
+        "SELECT DISTINCT target_event_id FROM relations WHERE target_event_id = ANY(?)",
+        (event_ids,),
+    )
+    return {EventId(row[0]) for row in rows}
 
 
 def _by_room(tx: Transaction, sql: str, parameters: tuple[object, ...]) -> dict[int, list[StoredEvent]]:

@@ -12,7 +12,6 @@ from typing import Protocol, TypeVar
 
 from homeserver.ports.database import Transaction
 
-
 T = TypeVar("T")
 
 

@@ -60,6 +60,18 @@ class SqliteTransaction:
             self._connection.executemany(f"{head} ({marks}) {tail}", rows)
 
 
+def _in_our_words(error: sqlite3.IntegrityError | sqlite3.OperationalError) -> Exception:
+    """What went wrong; the error itself when it is a fault of the statement."""
+    match error.sqlite_errorcode:
+        case sqlite3.SQLITE_CONSTRAINT_UNIQUE | sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY:
+            return UniqueViolation(str(error))
+        case sqlite3.SQLITE_FULL:
+            return DatabaseFull(str(error))
+        case sqlite3.SQLITE_ERROR:
+            return error
+    return DatabaseDown(str(error)) if isinstance(error, sqlite3.OperationalError) else error
+
+
 class SqliteDatabase:
     """See :class:`homeserver.ports.database.Database`."""
 
@@ -101,7 +113,7 @@ class SqliteDatabase:
             finally:
                 connection.execute("ROLLBACK")
         except sqlite3.OperationalError as error:
-            raise DatabaseDown(str(error)) from error
+            raise _in_our_words(error) from error
 
     def write_once(self, work: Callable[[Transaction], T]) -> Awaitable[T]:
         return self.writer.run(self.write_blocking, work)
@@ -118,12 +130,8 @@ class SqliteDatabase:
                 if connection.in_transaction:
                     connection.execute("ROLLBACK")
                 raise
-        except sqlite3.IntegrityError as error:
-            raise UniqueViolation(str(error)) from error
-        except sqlite3.OperationalError as error:
-            if "full" in str(error):
-                raise DatabaseFull(str(error)) from error
-            raise DatabaseDown(str(error)) from error
+        except (sqlite3.IntegrityError, sqlite3.OperationalError) as error:
+            raise _in_our_words(error) from error
         return result
 
     def run_script(self, script: str) -> None:

@@ -70,8 +70,6 @@ class LoopReactor:
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
 
-    def callFromThread(  # noqa: N802
-        self, callable: Callable[..., Any], *args: object, **kwargs: object
-    ) -> None:
+    def callFromThread(self, callable: Callable[..., Any], *args: object, **kwargs: object) -> None:
         """Call something on the loop's thread."""
         self._loop.call_soon_threadsafe(lambda: callable(*args, **kwargs))

@@ -11,7 +11,7 @@ from homeserver.domain.identifiers import UserId, parse_user_id
 from homeserver.domain.profile_fields import DISPLAY_NAME
 from homeserver.http.answers import EMPTY, Answer, ok
 from homeserver.http.request import Request
-from homeserver.http.routes import Access, RateClass, Route, client, route
+from homeserver.http.routes import Access, RateClass, Route, client, route, unstable
 from homeserver.services.profiles import Profiles
 from homeserver.services.suspension import require_not_suspended
 
@@ -27,7 +27,11 @@ class ProfilesApi:
     def routes(self) -> list[Route]:
         """See :class:`homeserver.http.routes.Api`."""
         profile = client("/profile/{userId}")
-        field = client("/profile/{userId}/{keyName}")
+        # Clients that know extended profiles from their proposal still use its path.
+        field = (
+            *client("/profile/{userId}/{keyName}"),
+            *unstable("/profile/{userId}/{keyName}", "uk.tcpip.msc4133"),
+        )
         return [
             route("GET", profile, self.get, access=Access.PUBLIC, section=_SECTION),
             route("GET", field, self.get_field, access=Access.PUBLIC, section=_SECTION),

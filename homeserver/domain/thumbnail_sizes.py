@@ -69,6 +69,11 @@ class Rendition:
     method: Method
     animated: bool
 
+    @property
+    def name(self) -> str:
+        """Its name among the renditions of one picture."""
+        return f"{self.width}x{self.height}-{self.method}{'-animated' if self.animated else ''}"
+
 
 def choose_rendition(
     picture: Picture, request: ThumbnailRequest, sizes: Sequence[ThumbnailSize]

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from io import FileIO
 from typing import Any
 
 import attrs
 import msgspec
 
 from homeserver.domain.errors import LimitExceeded, MatrixError
+from homeserver.http.file_part import FilePart
 
 JSON = b"application/json"
 Headers = tuple[tuple[bytes, bytes], ...]
@@ -28,12 +28,10 @@ class Answer:
 
 @attrs.frozen(slots=True)
 class FileAnswer(Answer):
-    """A response whose body is ``length`` bytes of an open file, from ``offset``; it is closed when
-    they are sent. ``body`` is unused."""
+    """A response whose body is a part of an open file, which is closed when it is sent; ``body`` is
+    unused."""
 
-    file: FileIO = attrs.field(kw_only=True)
-    length: int = attrs.field(kw_only=True)
-    offset: int = 0
+    part: FilePart = attrs.field(kw_only=True)
 
 
 EMPTY = Answer(b"{}")

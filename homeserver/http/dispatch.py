@@ -10,6 +10,7 @@ from homeserver.domain.errors import (
     DatabaseUnavailable,
     GuestAccessForbidden,
     InternalError,
+    InvalidParam,
     MatrixError,
     MissingToken,
     StorageFull,
@@ -21,7 +22,7 @@ from homeserver.http.rate_limits import RateLimiter
 from homeserver.http.request import Request
 from homeserver.http.router import Router
 from homeserver.http.routes import Access, RateClass, Route
-from homeserver.ports.database import DatabaseDown, DatabaseFull
+from homeserver.ports.database import DatabaseDown, DatabaseFull, UnstorableText
 
 log = structlog.get_logger(__name__)
 
@@ -61,6 +62,8 @@ class Dispatcher:
         if isinstance(error, DatabaseDown):
             log.error("database_down", path=request.path, error=str(error))
             return DatabaseUnavailable(1000)
+        if isinstance(error, UnstorableText):
+            return InvalidParam("Text must not contain U+0000")
         if isinstance(error, DatabaseFull):
             log.error("database_full", path=request.path, error=str(error))
             return StorageFull()

@@ -24,7 +24,7 @@ from twisted.web.http_headers import Headers
 from homeserver.domain.errors import MatrixError, MethodNotAllowed, StorageFull, TooLarge
 from homeserver.http.answers import Answer, FileAnswer, error_answer
 from homeserver.http.dispatch import Dispatcher
-from homeserver.http.file_stream import FileStream
+from homeserver.http.file_transfers import FileTransfer, file_transfer
 from homeserver.http.request import Request
 from homeserver.http.routes import Route
 from homeserver.http.spool import IN_MEMORY_BYTES, open_spool
@@ -75,6 +75,7 @@ class HttpRequest(http.Request):
         self._route: Route | None = None
         self._disconnected = False
         self._refused = False
+        self._transfer: FileTransfer | None = None
         self._counted = False
         self._started = time.monotonic()
 
@@ -193,7 +194,7 @@ class HttpRequest(http.Request):
         if self._disconnected:
             self._done()
             if isinstance(answer, FileAnswer):
-                answer.file.close()
+                answer.part.close()
             return
         self.setResponseCode(answer.status)
         headers = self.responseHeaders
@@ -205,7 +206,8 @@ class HttpRequest(http.Request):
         if isinstance(answer, FileAnswer):
             self._send_file(answer)
             return
-        headers.setRawHeaders(b"Content-Length", [b"%d" % len(answer.body)])
+        if answer.status not in http.NO_BODY_CODES:
+            headers.setRawHeaders(b"Content-Length", [b"%d" % len(answer.body)])
         if self.method != b"HEAD":
             self.write(answer.body)
         self._observe()
@@ -213,16 +215,14 @@ class HttpRequest(http.Request):
         self.finish()
 
     def _send_file(self, answer: FileAnswer) -> None:
-        self.responseHeaders.setRawHeaders(b"Content-Length", [b"%d" % answer.length])
+        self.responseHeaders.setRawHeaders(b"Content-Length", [b"%d" % answer.part.length])
         if self.method == b"HEAD":
-            answer.file.close()
+            answer.part.close()
             self._done()
             self.finish()
             return
-        stream = FileStream(
-            self, answer.file, answer.offset, answer.length, self._factory.run_in_thread
-        )
-        Deferred.fromCoroutine(stream.send()).addCallbacks(self._file_sent, self._failed)
+        self._transfer = file_transfer(self, answer.part, self._factory.run_in_thread)
+        Deferred.fromCoroutine(self._transfer.send()).addCallbacks(self._file_sent, self._failed)
 
     def _file_sent(self, complete: bool) -> None:
         self._done()
@@ -244,6 +244,8 @@ class HttpRequest(http.Request):
 
     def connectionLost(self, reason: Failure) -> None:  # noqa: N802
         self._disconnected = True
+        if self._transfer is not None:
+            self._transfer.stopProducing()
         if self._deferred is not None and self._route is not None and self._route.method == "GET":
             # Nobody waits for the answer to a read; writes are carried out to their end.
             self._deferred.cancel()

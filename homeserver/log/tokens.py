@@ -7,9 +7,17 @@ sync token will do: it stands for the position of the room's shard.
 
 from __future__ import annotations
 
+import re
+from typing import Final
+
 import attrs
 
 from homeserver.domain.errors import InvalidParam
+
+# Positions are stored in 64 bits.
+_POSITION: Final = r"(0|[1-9][0-9]{0,17})"
+_POSITIONS: Final = re.compile(rf"s{_POSITION}(_{_POSITION})*", re.ASCII)
+_PLACE: Final = re.compile(rf"t{_POSITION}(?:_(-?[1-9][0-9]{{0,8}}))?", re.ASCII)
 
 
 @attrs.frozen(slots=True)
@@ -24,10 +32,10 @@ class SyncToken:
     @classmethod
     def parse(cls, text: str, shards: int) -> SyncToken:
         """The token of its text. InvalidParam when it is not one of this deployment's."""
-        if text[:1] == "s":
-            parts = text[1:].split("_")
-            if len(parts) == shards and all(p.isascii() and p.isdigit() for p in parts):
-                return cls(tuple(map(int, parts)))
+        if _POSITIONS.fullmatch(text):
+            positions = tuple(map(int, text[1:].split("_")))
+            if len(positions) == shards:
+                return cls(positions)
         raise InvalidParam("Unknown sync token")
 
 
@@ -42,6 +50,11 @@ class TimelineToken:
         return f"t{self.position}_{self.sub}" if self.sub else f"t{self.position}"
 
     @property
+    def state_position(self) -> int:
+        """The position of the room's state history that equals the state at this place."""
+        return self.position if self.sub >= 0 else self.position - 1
+
+    @property
     def order(self) -> tuple[int, int]:
         """(position, sub)."""
         return (self.position, self.sub)
@@ -51,10 +64,7 @@ class TimelineToken:
         """The place that a timeline or sync token names in a room of ``shard``."""
         if text[:1] == "s":
             return cls(SyncToken.parse(text, shards).positions[shard])
-        position, _, sub = text[1:].partition("_")
-        if text[:1] == "t" and position.isascii() and position.isdigit():
-            if not sub:
-                return cls(int(position))
-            if sub.isascii() and sub.lstrip("-").isdigit():
-                return cls(int(position), int(sub))
-        raise InvalidParam("Unknown pagination token")
+        place = _PLACE.fullmatch(text)
+        if place is None:
+            raise InvalidParam("Unknown pagination token")
+        return cls(int(place[1]), int(place[2] or 0))

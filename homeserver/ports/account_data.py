@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 import attrs
@@ -34,6 +35,10 @@ class AccountDataStore(Protocol):
         self, user_id: UserId, room_id: RoomId | None, type: str
     ) -> AccountDataRow | None:
         """One piece of account data."""
+        ...
+
+    async def of_users(self, user_ids: Sequence[UserId], type: str) -> dict[UserId, bytes]:
+        """The content of a type of global account data, of those users who have it."""
         ...
 
     def read(

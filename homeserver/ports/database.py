@@ -26,6 +26,10 @@ class DatabaseFull(Exception):
     """The database has no room left for the rows of the work."""
 
 
+class UnstorableText(Exception):
+    """A text holds a character that the database cannot store (U+0000 in PostgreSQL)."""
+
+
 class Transaction(Protocol):
     """A running transaction. SQL uses ``?`` for parameters and ``= ANY(?)`` for a list."""
 

@@ -17,6 +17,11 @@ def make_nid(position: int, shard: int) -> int:
     return position << SHARD_BITS | shard
 
 
+def position_of_nid(nid: int) -> int:
+    """The position at which a row was born."""
+    return nid >> SHARD_BITS
+
+
 @attrs.define(slots=True, eq=False)
 class StoredEvent:
     """An event in a room's timeline. Never changed once made (a redaction makes another).
@@ -84,7 +89,10 @@ class RelationRow:
 
 @attrs.frozen(slots=True)
 class NotificationRow:
-    """That an event notifies one user beyond what the room's ordinals say."""
+    """What the rules of one user make of an event, where the room's ordinals do not say so.
+
+    That the ordinals may count the event as well is for the reader of the row to regard.
+    """
 
     user_id: UserId
     notify: bool

@@ -39,8 +39,8 @@ class RoomSnapshot:
     """Everything a room actor starts from.
 
     ``state`` is the current state without members; ``tail`` the newest timeline events, oldest
-    first; ``extremities`` the forward extremities; ``older`` whether the timeline goes on before
-    the tail.
+    first; ``extremities`` the forward extremities; ``related`` the events of the tail that
+    others relate to; ``older`` whether the timeline goes on before the tail.
     """
 
     row: RoomRow
@@ -49,6 +49,7 @@ class RoomSnapshot:
     tail: list[StoredEvent]
     extremities: list[StoredEvent]
     receipts: list[ReceiptRow]
+    related: list[EventId]
     older: bool
 
 
@@ -162,6 +163,9 @@ class EventStore(Protocol):
         """The event that a transaction id was used for."""
         ...
 
-    async def nearest_to_time(self, room_nid: int, ts: int, *, backwards: bool) -> list[StoredEvent]:
-        """At most one event: the first at or after ``ts``, or the last at or before it."""
+    async def nearest_to_time(
+        self, room_nid: int, ts: int, *, backwards: bool, limit: int
+    ) -> list[StoredEvent]:
+        """The first events at or after a time, or when ``backwards`` the last at or before it;
+        those that are nearest to it come first."""
         ...

@@ -17,7 +17,7 @@ from twisted.internet.defer import Deferred
 from homeserver.domain.auth_events import auth_event_keys
 from homeserver.domain.auth_rules import check_event_auth
 from homeserver.domain.canonical_json import JsonObject
-from homeserver.domain.errors import DatabaseUnavailable
+from homeserver.domain.errors import DatabaseUnavailable, InvalidParam
 from homeserver.domain.events import (
     Event,
     EventDraft,
@@ -299,6 +299,7 @@ class RoomActor:
         if self._chain.broken:
             raise DatabaseUnavailable(500, "The room is being loaded again")
         view = self.view
+        _require_storable(new)
         event = self._build(new)
         if event.type == "m.room.create":
             check_event_auth(event, {}, None)
@@ -392,13 +393,27 @@ class RoomActor:
             if event.nid == redaction.target_nid:
                 self.view.replace(_redacted_form(event, redaction))
                 break
-        cached = self._events.get(redaction.target_nid)
-        if cached is not None:
-            self._events.put(_redacted_form(cached, redaction))
+        for nid, replaced in self._uncommitted.items():
+            if replaced is not None and replaced.nid == redaction.target_nid:
+                self._uncommitted[nid] = _redacted_form(replaced, redaction)
+        self._events.replace(
+            redaction.target_nid, lambda stored: _redacted_form(stored, redaction)
+        )
 
 
 def _nothing(tx: Transaction) -> None:
     """Work whose end tells that what was queued before it has ended."""
+
+
+def _require_storable(new: NewEvent) -> None:
+    """Refuse U+0000 where rows hold it as text: not every database can store that, and an event
+    that cannot be stored would take those after it down with it."""
+    relation = relation_of(new.content)
+    texts = [new.type, new.state_key, new.txn_id]
+    if relation is not None:
+        texts += [relation.rel_type, relation.target_event_id, relation.key]
+    if any(text is not None and "\0" in text for text in texts):
+        raise InvalidParam("U+0000 is not allowed in types, keys and relations")
 
 
 def _redacted_form(stored: StoredEvent, redaction: RedactionRow) -> StoredEvent:
@@ -418,8 +433,8 @@ def _membership_row(event: Event) -> MembershipRow | None:
         user_id=UserId(event.state_key),
         membership=str(event.content["membership"]),
         sender=event.sender,
-        display_name=name if type(name) is str else None,
-        avatar_url=avatar if type(avatar) is str else None,
+        display_name=name.replace("\0", "") if type(name) is str else None,
+        avatar_url=avatar.replace("\0", "") if type(avatar) is str else None,
     )
 
 

@@ -78,11 +78,10 @@ class EventCounter:
             shared = outcome_in_class(counting, outcome)
             recipient = Recipient(user_id, member.display_name)
             actions = evaluate(compile_user_rules(rules), event, context, recipient)
-            if actions is not None:
-                notify = actions.notify and not shared.notifies
-                highlight = actions.highlight and not shared.room_highlight
-                if notify or highlight:
-                    yield NotificationRow(user_id, notify, highlight)
+            if actions is None:
+                continue
+            if (actions.notify, actions.highlight) != (shared.notifies, shared.room_highlight):
+                yield NotificationRow(user_id, actions.notify, actions.highlight)
 
     def _individual(
         self, event: Event, room: RoomView, context: RoomContext

@@ -156,7 +156,7 @@ class RoomDirectory:
         shard = shard_of_new_room(self._seed, self._log.shards)
         nid = make_nid(self._log.next_position(shard), shard)
         row = RoomRow(nid, room_id or RoomId(""), version, shard, published)
-        actor = self._actor(RoomView(RoomSnapshot(row, [], [], [], [], [], older=False)))
+        actor = self._actor(RoomView(RoomSnapshot(row, [], [], [], [], [], [], older=False)))
         new_room = NewRoom(row.room_id, version, shard, published, self._author.clock.now_ms())
         # The id may be the hash of the create event, so no two of these may be equal.
         self._newest_ts = max(self._newest_ts + 1, new_room.created_ts)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from homeserver.domain.identifiers import EventId
 from homeserver.ports.events import StoredEvent
@@ -18,6 +18,9 @@ class EventCache:
         self._budget = budget_bytes
         self._events: OrderedDict[int, StoredEvent] = OrderedDict()
         self.bytes = 0
+        # What was replaced while reads were under way: these may bring the older form.
+        self._reading = 0
+        self._replaced: dict[int, Callable[[StoredEvent], StoredEvent]] = {}
 
     def get(self, nid: int) -> StoredEvent | None:
         """An event that is in memory."""
@@ -25,6 +28,14 @@ class EventCache:
         if event is not None:
             self._events.move_to_end(nid)
         return event
+
+    def replace(self, nid: int, change: Callable[[StoredEvent], StoredEvent]) -> None:
+        """From now on an event has another form, a redacted one."""
+        if self._reading:
+            self._replaced[nid] = change
+        event = self._events.get(nid)
+        if event is not None:
+            self.put(change(event))
 
     def put(self, event: StoredEvent) -> None:
         """Keep an event; a redacted form takes the place of the event."""
@@ -48,10 +59,25 @@ class EventCache:
             else:
                 found[nid] = event
         if missing:
-            for event in await self.store.by_nid(missing):
+            for event in await self._read(missing):
                 found[event.nid] = event
                 self.put(event)
         return found
+
+    async def _read(self, nids: list[int]) -> list[StoredEvent]:
+        self._reading += 1
+        try:
+            events = await self.store.by_nid(nids)
+            return [
+                self._replaced[e.nid](e)
+                if e.nid in self._replaced and e.redacted_by is None
+                else e
+                for e in events
+            ]
+        finally:
+            self._reading -= 1
+            if not self._reading:
+                self._replaced.clear()
 
     async def fetch_ids(self, event_ids: list[EventId]) -> dict[EventId, StoredEvent]:
         """Events by id, in one query."""

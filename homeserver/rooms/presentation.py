@@ -14,9 +14,10 @@ import msgspec
 
 from homeserver.domain.identifiers import EventId, RoomId, UserId
 from homeserver.domain.relations import latest_replacement
-from homeserver.ports.events import StoredEvent
-from homeserver.ports.relations import Related, RelationStore, ThreadSummary
+from homeserver.ports.events import FOREVER, StoredEvent
+from homeserver.ports.relations import Onlooker, Related, RelationStore, ThreadSummary
 from homeserver.rooms.event_cache import EventCache
+from homeserver.rooms.view import RoomView
 
 encode = msgspec.json.Encoder().encode
 
@@ -31,21 +32,21 @@ class Surroundings:
     references: list[EventId] = attrs.Factory(list)
     thread: tuple[ThreadSummary, StoredEvent, Surroundings] | None = None
 
-    @property
-    def is_personal(self) -> bool:
-        """Whether it tells different readers different things."""
-        return self.thread is not None
-
 
 ALONE = Surroundings()
 
 
 @attrs.frozen(slots=True)
 class Reader:
-    """Who receives events; ``device_id`` None for what is shared between readers."""
+    """Who receives events; ``device_id`` None for what is shared between readers.
+
+    What users in ``ignored`` did, and what came after the position ``until``, is not bundled.
+    """
 
     user_id: UserId | None
     device_id: str | None
+    ignored: frozenset[UserId] = frozenset()
+    until: int = FOREVER
 
 
 EVERYONE = Reader(None, None)
@@ -126,9 +127,13 @@ class Presenter:
         self._relations = relations
 
     async def surroundings(
-        self, events: Sequence[StoredEvent], user_id: UserId, *, bundle: bool = True
+        self, events: Sequence[StoredEvent], reader: Reader, room: RoomView | None = None
     ) -> dict[int, Surroundings]:
-        """By event number; an event that has nothing beside it is not in the answer."""
+        """By event number; an event that has nothing beside it is not in the answer.
+
+        Relations are bundled with events of ``room``, which tells without asking the database which
+        of its newest events nothing relates to; without it none are.
+        """
         found: dict[int, Surroundings] = {}
 
         def beside(nid: int) -> Surroundings:
@@ -145,41 +150,44 @@ class Presenter:
             redactions = await self._events.fetch_ids(list(set(redacted.values())))
             for nid, event_id in redacted.items():
                 beside(nid).redaction = redactions.get(event_id)
-        if bundle:
-            await self._bundle(events, user_id, found)
+        if room is not None:
+            candidates = {e.event.event_id: e for e in events if room.may_be_related(e)}
+            if candidates:
+                await self._bundle(candidates, reader, room, found)
         return found
 
     async def _bundle(
-        self, events: Sequence[StoredEvent], user_id: UserId, found: dict[int, Surroundings]
+        self,
+        candidates: Mapping[EventId, StoredEvent],
+        reader: Reader,
+        room: RoomView,
+        found: dict[int, Surroundings],
     ) -> None:
-        # State events and redacted events have no children of these kinds.
-        candidates = {
-            e.event.event_id: e
-            for e in events
-            if e.event.state_key is None and e.redacted_by is None
-        }
-        if not candidates:
-            return
-        related = await self._relations.bundled(list(candidates), user_id)
-        latest = await self._events.fetch(t.latest_nid for t in related.threads)
+        assert reader.user_id is not None
+        onlooker = Onlooker(reader.user_id, reader.ignored, reader.until)
+        related = await self._relations.bundled(list(candidates), onlooker)
+        latest = await self._events.fetch(
+            t.latest_nid for t in related.threads if t.room_nid == room.nid
+        )
         around = {nid: Surroundings() for nid in latest}
         if latest:
             edits = await self._relations.bundled(
-                [e.event.event_id for e in latest.values()], user_id
+                [e.event.event_id for e in latest.values()], onlooker
             )
             by_id = {e.event.event_id: e for e in latest.values()}
             for target, edit in _valid_edits(edits, by_id):
                 around[target.nid].edit = edit
         for target, edit in _valid_edits(related, candidates):
             found.setdefault(target.nid, Surroundings()).edit = edit
-        for target_id, event_id in related.references:
-            nid = candidates[target_id].nid
-            found.setdefault(nid, Surroundings()).references.append(event_id)
+        for room_nid, target_id, event_id in related.references:
+            if room_nid == room.nid:
+                nid = candidates[target_id].nid
+                found.setdefault(nid, Surroundings()).references.append(event_id)
         for thread in related.threads:
             newest = latest.get(thread.latest_nid)
             if newest is not None:
                 root = candidates[thread.root]
-                if root.event.sender == user_id:
+                if root.event.sender == reader.user_id:
                     thread = attrs.evolve(thread, participated=True)
                 found.setdefault(root.nid, Surroundings()).thread = (
                     thread,
@@ -194,14 +202,14 @@ class Presenter:
         reader: Reader,
         room_id: RoomId | None,
         memberships: Mapping[int, str] | None = None,
+        room: RoomView | None = None,
     ) -> list[bytes]:
         """The client format of many events for one reader.
 
-        ``memberships`` gives the reader's membership at events where it was not "join".
+        ``memberships`` gives the reader's membership at events where it was not "join"; without it
+        events do not tell. For ``room`` see ``surroundings``.
         """
-        assert reader.user_id is not None
-        around = await self.surroundings(events, reader.user_id)
-        memberships = memberships or {}
+        around = await self.surroundings(events, reader, room)
         return [
             event_json(
                 event,
@@ -209,7 +217,7 @@ class Presenter:
                 reader,
                 around.get(event.nid, ALONE),
                 room_id=room_id,
-                membership=memberships.get(event.nid, "join"),
+                membership=memberships.get(event.nid, "join") if memberships is not None else None,
             )
             for event in events
         ]
@@ -224,6 +232,8 @@ def _valid_edits(
         edits.setdefault(target_id, {})[edit.event.event_id] = edit
     for target_id, candidates in edits.items():
         target = targets[target_id]
+        if target.redacted_by is not None:
+            continue  # what is redacted is not to be seen in its edits either
         newest = latest_replacement(target.event, [e.event for e in candidates.values()])
         if newest is not None:
             yield target, candidates[newest.event_id]

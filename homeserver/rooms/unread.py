@@ -1,24 +1,31 @@
-"""Unread counts: differences of the room's ordinals, minus what does not count for the reader.
+"""Unread counts: differences of the room's ordinals, and what differs by reader.
 
 A room counts its notifying events; where a user has read to maps to an ordinal. So nothing is
 written or evaluated per member when a message comes, and counting costs the same however far behind
-the reader is. What differs by reader (own events, mentions, individual rules, threads) is read once
-when the user first asks and then followed along the room's newest events.
+the reader is. What differs by reader (ignored users, mentions, individual rules, threads) is read
+once when the user first asks and then followed along the room's newest events and the reader's
+receipts, without asking the database.
 
 Client-server API, "Receipts", "Threading" (unread counts), "Push Notifications".
 """
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 
 import attrs
 
 from homeserver.domain.identifiers import EventId, RoomId, UserId
 from homeserver.domain.push_rules import CountingClass
+from homeserver.ports.events import StoredEvent
+from homeserver.ports.receipts import ReceiptRow
 from homeserver.ports.rooms import UserRoom
-from homeserver.ports.unread import Tally, UnreadStore
+from homeserver.ports.unread import Place, Tally, ThreadTally, UnreadStore
 from homeserver.rooms.view import RoomView
+
+MAIN_THREAD = "main"
+"""The thread id of the main timeline in receipts."""
 
 
 @attrs.frozen(slots=True)
@@ -27,6 +34,13 @@ class Counts:
 
     notify: int
     highlight: int
+
+    def __add__(self, other: Counts) -> Counts:
+        return Counts(self.notify + other.notify, self.highlight + other.highlight)
+
+
+NONE = Counts(0, 0)
+_ONE = Counts(1, 0)
 
 
 @attrs.frozen(slots=True)
@@ -37,18 +51,6 @@ class UnreadCounts:
     threads: dict[EventId, Counts] | None = None
 
 
-@attrs.define(slots=True)
-class _Following:
-    """What is known of one user in one room, up to and with a position."""
-
-    until: int
-    read_position: int
-    ordinal: int
-    room_highlight_ordinal: int
-    tally: Tally
-    threads: dict[EventId | None, Counts] | None = None
-
-
 @attrs.frozen(slots=True)
 class CountingReader:
     """For whom is counted: whose events do not count, and by which class of rules."""
@@ -57,9 +59,23 @@ class CountingReader:
     ignored: frozenset[UserId]
     counting: Callable[[RoomId], CountingClass]
 
-    def is_individual(self, room: RoomView) -> bool:
-        """Whether the reader's rules are evaluated for every event of a room."""
-        return self.counting(room.room_id) is CountingClass.INDIVIDUAL
+
+@attrs.define(slots=True)
+class _Following:
+    """What is known of one user in one room, up to and with the position ``until``.
+
+    The user has read up to ``read_to`` without regard to threads. ``receipts_until`` is the newest
+    receipt of the room that was regarded. ``threads``, once they are known, say where ``counts``
+    belong, those of the main timeline under None.
+    """
+
+    counting: CountingClass
+    ignored: frozenset[UserId]
+    until: int
+    receipts_until: int
+    read_to: int
+    counts: Counts = NONE
+    threads: dict[EventId | None, Counts] | None = None
 
 
 class UnreadCounter:
@@ -79,17 +95,19 @@ class UnreadCounter:
         threads: bool,
     ) -> UnreadCounts | None:
         """The counts, if memory has all that it takes; else ``read`` must be awaited first."""
-        threads = threads or reader.user_id in room.threaded_readers
-        following = self._current(room, reader, user_room)
-        if following is None or (threads and following.threads is None):
+        following = self._current(room, reader, user_room, threads=threads)
+        if following is None:
             return None
-        counting = reader.counting(room.room_id)
-        if counting is CountingClass.NOTHING:
-            return UnreadCounts(Counts(0, 0), {} if threads else None)
-        if threads:
-            assert following.threads is not None
-            return _of_threads(following.threads, counting)
-        return UnreadCounts(_of_room(room, following, counting))
+        if following.threads is None:
+            return UnreadCounts(_in_class(following.counts, following.counting))
+        by_thread = {
+            root: _in_class(counts, following.counting)
+            for root, counts in following.threads.items()
+        }
+        main = by_thread.pop(None, NONE)
+        return UnreadCounts(
+            main, {root: c for root, c in by_thread.items() if root is not None and c.notify}
+        )
 
     async def read(
         self,
@@ -98,161 +116,254 @@ class UnreadCounter:
         *,
         threads: bool,
     ) -> None:
-        """Read what the counts of many rooms take, in a fixed number of queries.
-
-        Threads are read room by room, and only of rooms that have any unread event.
-        """
-        fresh = {
-            room.nid: (room, user_room)
-            for room, user_room in rooms
-            if self._current(room, reader, user_room) is None
-        }
-        if fresh:
-            before = {nid: room.position for nid, (room, _) in fresh.items()}
-            excluded = [reader.user_id, *reader.ignored]
-            tallies = {
-                t.room_nid: t
-                for t in await self._store.tallies(reader.user_id, excluded, list(fresh))
-            }
-            for nid, (room, user_room) in fresh.items():
-                if room.position != before[nid]:
-                    continue  # something came meanwhile: whoever asks reads it again
-                self._begin(room, reader, user_room, tallies.get(nid) or Tally(nid))
+        """Read what the counts of many rooms take, in a fixed number of queries for each shard."""
+        by_shard: dict[int, list[_Question]] = defaultdict(list)
         for room, user_room in rooms:
-            if threads or reader.user_id in room.threaded_readers:
-                await self._read_threads(room, reader, user_room)
+            if self._current(room, reader, user_room, threads=threads) is None:
+                by_shard[room.shard].append(_Question.of(room, reader, user_room, threads=threads))
+        for questions in by_shard.values():
+            await self._read_shard(questions, reader)
 
-    async def _read_threads(
-        self, room: RoomView, reader: CountingReader, user_room: UserRoom
-    ) -> None:
-        following = self._current(room, reader, user_room)
-        if following is None or following.threads is not None:
-            return
-        if room.ordinal == following.ordinal and not following.tally.notify:
-            following.threads = {}
-            return
-        found = await self._store.threads(
-            reader.user_id,
-            [reader.user_id, *reader.ignored],
-            room.nid,
-            reader.is_individual(room),
-        )
-        if following.until == room.position:
-            following.threads = {t.thread_root: Counts(t.notify, t.highlight) for t in found}
+    async def _read_shard(self, questions: list[_Question], reader: CountingReader) -> None:
+        # Whatever is committed to these rooms from now on comes after their newest position.
+        until = max(q.until for q in questions)
+        ignored = list(reader.ignored)
+        nids = [q.room.nid for q in questions]
+        tallies = {
+            tally.room_nid: tally
+            for tally in await self._store.tallies(reader.user_id, ignored, nids, until)
+        }
+        found: dict[int, dict[EventId | None, Counts]] = defaultdict(dict)
+        asked = [
+            q
+            for q in questions
+            if q.threads and q.begin(reader, tallies.get(q.room.nid)).counts != NONE
+        ]
+        if asked:
+            for thread in await self._store.threads(
+                reader.user_id,
+                ignored,
+                [q.room.nid for q in asked],
+                until,
+                individual=[
+                    q.room.nid for q in asked if q.counting is CountingClass.INDIVIDUAL
+                ],
+            ):
+                found[thread.room_nid][thread.thread_root] = _counts_of(thread)
+        for question in questions:
+            if question.is_outdated(reader.user_id):
+                continue  # a receipt moved meanwhile: whoever asks reads it again
+            following = question.begin(reader, tallies.get(question.room.nid))
+            if question.threads:
+                following.threads = found[question.room.nid]
+            self._keep(question.room.nid, reader.user_id, following)
 
-    def forget(self, user_ids: Iterable[UserId]) -> None:
-        """Forget what is known of users whose rules or ignored users changed."""
-        users = set(user_ids)
-        for key in [key for key in self._following if key[1] in users]:
-            del self._following[key]
-
-    def _begin(
-        self, room: RoomView, reader: CountingReader, user_room: UserRoom, tally: Tally
-    ) -> None:
-        position, ordinal, highlights = _read_to(room, reader.user_id, user_room)
+    def _keep(self, nid: int, user_id: UserId, following: _Following) -> None:
         if len(self._following) >= self._capacity:
             self._following.pop(next(iter(self._following)))
-        self._following[room.nid, reader.user_id] = _Following(
-            room.position, position, ordinal, highlights, tally
-        )
+        self._following[nid, user_id] = following
 
     def _current(
-        self, room: RoomView, reader: CountingReader, user_room: UserRoom
+        self, room: RoomView, reader: CountingReader, user_room: UserRoom, *, threads: bool
     ) -> _Following | None:
+        """What is known, brought up to the room's newest position; None when it must be read."""
         key = (room.nid, reader.user_id)
         following = self._following.get(key)
         if following is None:
             return None
-        if following.until == room.position:
-            return following
-        position, ordinal, highlights = _read_to(room, reader.user_id, user_room)
-        newest = room.tail[-1].position if room.tail else 0
-        if position >= newest and reader.user_id not in room.threaded_readers:
-            # Everything has been read: there is nothing to exclude and nothing to add.
-            following = _Following(room.position, position, ordinal, highlights, Tally(room.nid))
-            self._following[key] = following
-            return following
-        if position != following.read_position or reader.user_id in room.threaded_readers:
+        if (
+            following.counting is not reader.counting(room.room_id)
+            or following.ignored != reader.ignored
+            or following.read_to < user_room.joined_position
+        ):
             del self._following[key]
             return None
-        if not _follow(following, room, reader):
+        if following.until != room.position and not _Follower(room, reader, following).catch_up():
             del self._following[key]
+            return None
+        if following.threads is None and (threads or reader.user_id in room.threaded_readers):
             return None
         return following
 
 
-def _read_to(room: RoomView, user_id: UserId, user_room: UserRoom) -> tuple[int, int, int]:
-    """(position, ordinal, highlight ordinal) up to which a user has read a room."""
+@attrs.frozen(slots=True)
+class _Question:
+    """What is to be read of one room, and how the room stood when it was asked."""
+
+    room: RoomView
+    counting: CountingClass
+    until: int
+    at: Place
+    read: Place
+    receipts_until: int
+    threads: bool
+
+    @classmethod
+    def of(
+        cls, room: RoomView, reader: CountingReader, user_room: UserRoom, *, threads: bool
+    ) -> _Question:
+        return cls(
+            room,
+            reader.counting(room.room_id),
+            room.position,
+            Place(room.position, room.ordinal, room.room_highlight_ordinal),
+            _read_to(room, reader.user_id, user_room),
+            room.receipts_position,
+            threads or reader.user_id in room.threaded_readers,
+        )
+
+    def is_outdated(self, user_id: UserId) -> bool:
+        """Whether a receipt of the reader has moved since."""
+        return any(_own_receipts(self.room, user_id, self.receipts_until))
+
+    def begin(self, reader: CountingReader, tally: Tally | None) -> _Following:
+        """What is known now, with what the ordinals do not say."""
+        tally = tally or Tally(self.room.nid)
+        read = self.read
+        if tally.own is not None and tally.own.position > read.position:
+            read = tally.own
+        if self.counting is CountingClass.INDIVIDUAL:
+            counts = Counts(tally.notify, tally.highlight)
+        else:
+            notify = self.at.ordinal - read.ordinal - tally.excluded
+            highlight = (
+                self.at.room_highlight_ordinal
+                - read.room_highlight_ordinal
+                - tally.excluded_highlights
+            )
+            counts = Counts(
+                max(0, notify) + tally.extra_notify, max(0, highlight) + tally.extra_highlight
+            )
+        return _Following(
+            self.counting, reader.ignored, self.until, self.receipts_until, read.position, counts
+        )
+
+
+class _Follower:
+    """Takes in the events and receipts that came since, from the room's memory."""
+
+    def __init__(self, room: RoomView, reader: CountingReader, following: _Following) -> None:
+        self._room = room
+        self._user_id = reader.user_id
+        self._following = following
+
+    def catch_up(self) -> bool:
+        """False when memory does not reach back far enough."""
+        room, following = self._room, self._following
+        receipts = list(_own_receipts(room, self._user_id, following.receipts_until))
+        following.receipts_until = room.receipts_position
+        read_to = max(
+            (r.read_position for r in receipts if not r.thread_id), default=following.read_to
+        )
+        if read_to > following.read_to:
+            return self._count_from(read_to)
+        if not self._count_until_now():
+            return False
+        threads = {r.thread_id for r in receipts if r.thread_id}
+        if not threads:
+            return True
+        if following.threads is None:
+            return self._count_from(following.read_to)
+        return all(map(self._count_thread, threads))
+
+    def _count_from(self, position: int) -> bool:
+        """Count afresh what came after a position up to which everything was read."""
+        if not self._room.knows_notifications_after(position):
+            return False
+        following = self._following
+        following.read_to = following.until = position
+        following.counts = NONE
+        following.threads = {}
+        return self._count_until_now()
+
+    def _count_until_now(self) -> bool:
+        room, following = self._room, self._following
+        if not room.knows_notifications_after(following.until):
+            return False
+        read = self._read_threads()
+        for stored in room.after((following.until, 0)) or ():
+            if stored.notifies and stored.event.sender == self._user_id:
+                # Whoever says something has read what came before.
+                following.read_to = stored.position
+                following.counts = NONE
+                following.threads = {}
+                continue
+            counts = self._counts_of(stored)
+            if counts is None or stored.position <= read.get(stored.thread_root or MAIN_THREAD, 0):
+                continue
+            following.counts += counts
+            if following.threads is not None:
+                known = following.threads.get(stored.thread_root, NONE)
+                following.threads[stored.thread_root] = known + counts
+        following.until = room.position
+        return True
+
+    def _count_thread(self, thread_id: str) -> bool:
+        """Count one thread afresh, in which the reader has moved a receipt."""
+        room, following = self._room, self._following
+        root = None if thread_id == MAIN_THREAD else EventId(thread_id)
+        read_to = max(following.read_to, self._read_threads().get(thread_id, 0))
+        if not room.knows_notifications_after(read_to):
+            return False
+        counts = NONE
+        for stored in room.after((read_to, 0)) or ():
+            if stored.thread_root == root:
+                counts += self._counts_of(stored) or NONE
+        assert following.threads is not None
+        following.threads[root] = counts
+        return True
+
+    def _read_threads(self) -> dict[str, int]:
+        """Up to where the reader has read each thread that has receipts of its own."""
+        read: dict[str, int] = {}
+        for thread_id in self._room.threaded_readers.get(self._user_id, ()):
+            for receipt_type in ("m.read", "m.read.private"):
+                receipt = self._room.receipts.get((self._user_id, receipt_type, thread_id))
+                if receipt is not None:
+                    read[thread_id] = max(read.get(thread_id, 0), receipt.read_position)
+        return read
+
+    def _counts_of(self, stored: StoredEvent) -> Counts | None:
+        """What an event adds for the reader; None for nothing."""
+        rows = self._room.notifications.get(stored.nid)
+        if (not stored.notifies and not rows) or stored.event.sender in self._following.ignored:
+            return None
+        row = next((r for r in rows or () if r.user_id == self._user_id), None)
+        if self._following.counting is CountingClass.INDIVIDUAL:
+            return Counts(row.notify, row.highlight) if row is not None else None
+        if row is None:
+            if not stored.room_highlight:
+                return _ONE if stored.notifies else None
+            return Counts(1, 1)
+        return Counts(
+            int(stored.notifies or row.notify), int(stored.room_highlight or row.highlight)
+        )
+
+
+def _own_receipts(room: RoomView, user_id: UserId, after: int) -> Iterable[ReceiptRow]:
+    return (r for r in room.receipts_after(after) if r.user_id == user_id)
+
+
+def _read_to(room: RoomView, user_id: UserId, user_room: UserRoom) -> Place:
+    """Up to where a user has read a room, by their unthreaded receipts and their last join."""
     receipt = room.read_receipt(user_id)
     if receipt is None or receipt.read_position < user_room.joined_position:
-        return (
-            user_room.joined_position,
-            user_room.ordinal,
-            user_room.room_highlight_ordinal,
+        return Place(
+            user_room.joined_position, user_room.ordinal, user_room.room_highlight_ordinal
         )
-    return (
-        receipt.read_position,
-        receipt.read_ordinal,
-        receipt.read_room_highlight_ordinal,
+    return Place(
+        receipt.read_position, receipt.read_ordinal, receipt.read_room_highlight_ordinal
     )
 
 
-def _follow(following: _Following, room: RoomView, reader: CountingReader) -> bool:
-    """Take in the events that came since; False when memory does not reach back to them."""
-    news = room.after((following.until, 0))
-    if news is None:
-        return False
-    tally = following.tally
-    excluded, excluded_highlights = tally.excluded, tally.excluded_highlights
-    notify, highlight = tally.notify, tally.highlight
-    individual = reader.is_individual(room)
-    for stored in news:
-        sender = stored.event.sender
-        counts = [0, 0]
-        if stored.notifies:
-            if sender == reader.user_id or sender in reader.ignored:
-                excluded += 1
-                excluded_highlights += stored.room_highlight
-            elif not individual:
-                counts = [1, int(stored.room_highlight)]
-        for row in room.notifications.get(stored.nid, ()):
-            if row.user_id == reader.user_id:
-                notify += row.notify
-                highlight += row.highlight
-                counts[0] += row.notify
-                counts[1] += row.highlight
-        if following.threads is not None and counts != [0, 0]:
-            known = following.threads.get(stored.thread_root, Counts(0, 0))
-            following.threads[stored.thread_root] = Counts(
-                known.notify + counts[0], known.highlight + counts[1]
-            )
-    following.until = room.position
-    following.tally = Tally(room.nid, excluded, excluded_highlights, notify, highlight)
-    return True
+def _in_class(counts: Counts, counting: CountingClass) -> Counts:
+    match counting:
+        case CountingClass.NOTHING:
+            return NONE
+        case CountingClass.MENTIONS_ONLY:
+            return Counts(counts.highlight, counts.highlight)
+    return counts
 
 
-def _of_room(room: RoomView, following: _Following, counting: CountingClass) -> Counts:
-    tally = following.tally
-    if counting is CountingClass.INDIVIDUAL:
-        return Counts(tally.notify, tally.highlight)
-    highlights = (
-        room.room_highlight_ordinal
-        - following.room_highlight_ordinal
-        - tally.excluded_highlights
-        + tally.highlight
-    )
-    if counting is CountingClass.MENTIONS_ONLY:
-        return Counts(max(0, highlights - tally.highlight + tally.notify), max(0, highlights))
-    notify = room.ordinal - following.ordinal - tally.excluded + tally.notify
-    return Counts(max(0, notify), max(0, highlights))
-
-
-def _of_threads(
-    threads: dict[EventId | None, Counts], counting: CountingClass
-) -> UnreadCounts:
-    if counting is CountingClass.MENTIONS_ONLY:
-        threads = {root: Counts(c.highlight, c.highlight) for root, c in threads.items()}
-    return UnreadCounts(
-        threads.get(None, Counts(0, 0)),
-        {root: c for root, c in threads.items() if root is not None and c.notify},
-    )
+def _counts_of(thread: ThreadTally) -> Counts:
+    return Counts(thread.notify, thread.highlight)

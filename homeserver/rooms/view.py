@@ -66,12 +66,14 @@ class RoomView:
         self.typing_position = 0
         self.notifications: dict[int, tuple[NotificationRow, ...]] = {}
         """By number of an event of the tail: whom it notifies beyond the ordinals."""
+        self.notifications_after: Order = newest.order if newest else NOWHERE
+        """They are known of the events after this place."""
         self.threaded_readers: dict[UserId, set[str]] = {}
         for receipt in snapshot.receipts:
             self._note_thread(receipt)
         if snapshot.receipts:
             self.position = max(self.position, snapshot.receipts[-1].position)
-        self.related: set[EventId] = set()
+        self.related: set[EventId] = set(snapshot.related)
         """Events that something in the tail relates to."""
         self.previous: dict[int, StoredEvent] = {}
         """By number of a state event of the tail: the event whose place it took."""
@@ -133,6 +135,21 @@ class RoomView:
             found.append(event)
         found.reverse()
         return found
+
+    def knows_notifications_after(self, position: int) -> bool:
+        """Whether memory holds the events after a position, and all whom they notify."""
+        order = (position, 0)
+        return order >= self.tail_after and order >= self.notifications_after
+
+    def may_be_related(self, stored: StoredEvent) -> bool:
+        """Whether other events may relate to an event; certain for the newest ones."""
+        return stored.order <= self.tail_after or stored.event.event_id in self.related
+
+    @property
+    def receipts_position(self) -> int:
+        """The position of the receipt that moved last; 0 without any."""
+        newest = next(reversed(self.receipts.values()), None)
+        return newest.position if newest is not None else 0
 
     def receipts_after(self, position: int) -> list[ReceiptRow]:
         """The receipts that moved after a position."""

@@ -14,7 +14,7 @@ from homeserver.domain.visibility import (
     may_see_event,
     parse_history_visibility,
 )
-from homeserver.ports.events import StoredEvent
+from homeserver.ports.events import StoredEvent, position_of_nid
 from homeserver.ports.rooms import RoomStore
 from homeserver.rooms.event_cache import EventCache
 from homeserver.rooms.view import MEMBER, RoomView
@@ -38,6 +38,18 @@ class VisibleHistory:
     membership: list[_Step]
     last_join: int
     """The last position at which the user became joined, or -1."""
+
+    @property
+    def last_departure(self) -> int | None:
+        """The last position at which the user ceased to be joined; None while they are in the
+        room, -1 if they never were."""
+        left = -1
+        current = ""
+        for step in self.membership:
+            if current == "join" and step.value != "join":
+                left = step.position
+            current = step.value
+        return None if current == "join" else left
 
     def membership_before(self, position: int) -> Membership:
         """The user's membership in the state before a position."""
@@ -64,40 +76,6 @@ def _before(steps: list[_Step], position: int, otherwise: str) -> str:
             break
         value = step.value
     return value
-
-
-def _recent_history(room: RoomView, user_id: UserId) -> VisibleHistory | None:
-    """The history as far as it matters to the room's newest events, from memory alone."""
-    shown = room.state.get(VISIBILITY)
-    member = room.members.get(user_id)
-    visibility = _recent_steps(
-        room, VISIBILITY, parse_history_visibility(shown.event.content if shown else None)
-    )
-    membership = _recent_steps(
-        room, (MEMBER, user_id), member.membership if member is not None else "leave"
-    )
-    if visibility is None or membership is None:
-        return None
-    last_join, current = -1, ""
-    for step in membership:
-        if step.value == "join" and current != "join":
-            last_join = step.position
-        current = step.value
-    return VisibleHistory(visibility, membership, last_join)
-
-
-def _recent_steps(room: RoomView, key: StateKey, now: str) -> list[_Step] | None:
-    """The values of a place along the newest events; None when memory does not tell how it was
-    before the first of them."""
-    changes = [e for e in room.tail if (e.event.type, e.event.state_key) == key]
-    if not changes:
-        return [_Step(-1, now)]
-    steps = [_Step(e.position, _value(key, e)) for e in changes]
-    first = changes[0]
-    if first.replaces_nid is None:
-        return steps
-    before = room.previous.get(first.nid)
-    return [_Step(-1, _value(key, before)), *steps] if before is not None else None
 
 
 def _value(key: StateKey, stored: StoredEvent) -> str:
@@ -132,21 +110,6 @@ class Visibility:
                 visibility.append(_Step(span.from_position, parse_history_visibility(content)))
         return VisibleHistory(visibility, membership, last_join)
 
-    def all_visible(self, room: RoomView, user_id: UserId, oldest: StoredEvent | None) -> bool:
-        """Whether, without asking the database, a joined user may see everything from ``oldest``.
-
-        So it is while the room shares its history with members and did when ``oldest`` came.
-        """
-        if not room.is_joined(user_id):
-            return False
-        event = room.state.get(VISIBILITY)
-        visibility = parse_history_visibility(event.event.content if event else None)
-        if visibility not in (HistoryVisibility.SHARED, HistoryVisibility.WORLD_READABLE):
-            return False
-        return event is None or event.replaces_nid is None or (
-            oldest is not None and event.position < oldest.position
-        )
-
     async def visible(
         self, room: RoomView, user_id: UserId, events: Sequence[StoredEvent]
     ) -> tuple[list[StoredEvent], dict[int, str]]:
@@ -154,16 +117,15 @@ class Visibility:
         if not events:
             return [], {}
         oldest = min(events, key=lambda e: e.order)
-        joined = room.members.get(user_id)
+        member = room.members.get(user_id)
         if (
-            self.all_visible(room, user_id, oldest)
-            and joined is not None
-            and joined.nid >> 8 < oldest.position
+            member is not None
+            and member.membership == "join"
+            and position_of_nid(member.nid) < oldest.position
         ):
+            # They were in the room all the time.
             return list(events), {}
-        history = None
-        if oldest.order > room.tail_after:
-            history = _recent_history(room, user_id)
+        history = self._recent_history(room, user_id, oldest)
         if history is None:
             history = await self.history(room, user_id)
         seen = [e for e in events if history.allows(e, user_id)]
@@ -173,6 +135,47 @@ class Visibility:
             if (membership := self._membership_at(e, user_id, history)) != "join"
         }
         return seen, memberships
+
+    def _recent_history(
+        self, room: RoomView, user_id: UserId, oldest: StoredEvent
+    ) -> VisibleHistory | None:
+        """The history as far as it matters to the events from ``oldest`` on, from memory alone."""
+        if oldest.order <= room.tail_after:
+            return None
+        shown = room.state.get(VISIBILITY)
+        member = room.members.get(user_id)
+        visibility = self._recent_steps(
+            room,
+            VISIBILITY,
+            oldest,
+            parse_history_visibility(shown.event.content if shown else None),
+        )
+        membership = self._recent_steps(
+            room, (MEMBER, user_id), oldest, member.membership if member is not None else "leave"
+        )
+        if visibility is None or membership is None:
+            return None
+        last_join, current = -1, ""
+        for step in membership:
+            if step.value == "join" and current != "join":
+                last_join = step.position
+            current = step.value
+        return VisibleHistory(visibility, membership, last_join)
+
+    def _recent_steps(
+        self, room: RoomView, key: StateKey, oldest: StoredEvent, now: str
+    ) -> list[_Step] | None:
+        """The values of a place from an event on; None when memory does not tell how it was
+        before."""
+        changes = [e for e in room.tail if (e.event.type, e.event.state_key) == key]
+        if not changes:
+            return [_Step(-1, now)]
+        steps = [_Step(e.position, _value(key, e)) for e in changes]
+        first = changes[0]
+        if first.order < oldest.order or first.replaces_nid is None:
+            return steps
+        before = room.previous.get(first.nid) or self._events.get(first.replaces_nid)
+        return [_Step(-1, _value(key, before)), *steps] if before is not None else None
 
     @staticmethod
     def _membership_at(stored: StoredEvent, user_id: UserId, history: VisibleHistory) -> str:

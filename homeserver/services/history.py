@@ -123,7 +123,9 @@ class History:
         end = place if more else None
         reader = Reader(user_id, device_id)
         now = self._clock.now_ms()
-        events = await self._presenter.present(found, now, reader, view.room_id, memberships)
+        events = await self._presenter.present(
+            found, now, reader, view.room_id, memberships, view
+        )
         state: list[bytes] = []
         if definition.lazy_load_members:
             state = await self.members_of_senders(view, found, reader)
@@ -191,7 +193,12 @@ class History:
         """One event as the client receives it."""
         stored, memberships = await self.event(view, user_id, event_id)
         presented = await self._presenter.present(
-            [stored], self._clock.now_ms(), Reader(user_id, device_id), view.room_id, memberships
+            [stored],
+            self._clock.now_ms(),
+            Reader(user_id, device_id),
+            view.room_id,
+            memberships,
+            view,
         )
         return presented[0]
 
@@ -222,7 +229,7 @@ class History:
         reader = Reader(user_id, device_id)
         shown = [stored, *before_shown, *after_shown]
         presented = await self._presenter.present(
-            shown, self._clock.now_ms(), reader, view.room_id, memberships
+            shown, self._clock.now_ms(), reader, view.room_id, memberships, view
         )
         last = after[-1] if after else stored
         first = before[-1] if before else stored

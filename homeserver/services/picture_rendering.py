@@ -16,8 +16,7 @@ from io import FileIO
 from typing import Final
 
 import attrs
-from PIL import ExifTags, Image, ImageFile
-from PIL import WebPImagePlugin as _WebPImagePlugin  # else Pillow loads all its formats for this one
+from PIL import ExifTags, Image, ImageFile, WebPImagePlugin
 
 from homeserver.domain.errors import MatrixError, TooLarge
 from homeserver.domain.picture_types import CannotThumbnail
@@ -26,6 +25,8 @@ from homeserver.domain.thumbnail_sizes import Picture, Rendition
 _QUALITY: Final = 80
 _ANIMATION_QUALITY: Final = 75
 _WEBP_EFFORT: Final = 1
+# Taken from its module, which Pillow would otherwise find by loading those of all formats.
+_WEBP: Final = WebPImagePlugin.WebPImageFile.format
 _MAX_PROFILE_BYTES: Final = 4096
 _DEFAULT_FRAME_MS: Final = 100
 
@@ -192,7 +193,7 @@ def _resized(image: Image.Image, size: tuple[int, int]) -> Image.Image:
 def _encode(image: Image.Image, profile: bytes | None) -> Encoded:
     encoded = io.BytesIO()
     if image.mode == "RGBA":
-        image.save(encoded, "WEBP", quality=_QUALITY, method=_WEBP_EFFORT, icc_profile=profile)
+        image.save(encoded, _WEBP, quality=_QUALITY, method=_WEBP_EFFORT, icc_profile=profile)
         return Encoded("image/webp", encoded.getvalue())
     image.save(encoded, "JPEG", quality=_QUALITY, icc_profile=profile)
     return Encoded("image/jpeg", encoded.getvalue())
@@ -219,7 +220,7 @@ def _encode_animation(
     encoded = io.BytesIO()
     images[0].save(
         encoded,
-        "WEBP",
+        _WEBP,
         save_all=True,
         append_images=images[1:],
         duration=[duration for _, duration in frames],

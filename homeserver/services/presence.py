@@ -171,7 +171,8 @@ class Presence:
         """Who has sent something, or read it, is active."""
         for entry in entries:
             match entry:
-                case EventEntry():
+                case EventEntry() if entry.append.membership is None:
+                    # Member events may come of themselves, when a name has changed.
                     self._act(entry.append.stored.event.sender)
                 case ReceiptEntry():
                     for receipt in entry.receipts:

@@ -58,27 +58,28 @@ class PushRules:
         self, user_id: UserId, rule: PushRule, *, before: str | None, after: str | None
     ) -> None:
         """Add or update a rule of the user; raises as `UserPushRules.add_rule`."""
-        await self._change(user_id, lambda rules: rules.add_rule(rule, before=before, after=after))
+        await self.change(user_id, lambda rules: rules.add_rule(rule, before=before, after=after))
 
     async def delete(self, user_id: UserId, kind: RuleKind, rule_id: str) -> None:
         """Delete a rule of the user; raises as `UserPushRules.delete_rule`."""
-        await self._change(user_id, lambda rules: rules.delete_rule(kind, rule_id))
+        await self.change(user_id, lambda rules: rules.delete_rule(kind, rule_id))
 
     async def set_enabled(
         self, user_id: UserId, kind: RuleKind, rule_id: str, enabled: bool
     ) -> None:
         """Enable or disable a rule. Raises NotFound."""
-        await self._change(user_id, lambda rules: rules.set_enabled(kind, rule_id, enabled))
+        await self.change(user_id, lambda rules: rules.set_enabled(kind, rule_id, enabled))
 
     async def set_actions(
         self, user_id: UserId, kind: RuleKind, rule_id: str, actions: RuleActions
     ) -> None:
         """Change what a rule does. Raises NotFound."""
-        await self._change(user_id, lambda rules: rules.set_actions(kind, rule_id, actions))
+        await self.change(user_id, lambda rules: rules.set_actions(kind, rule_id, actions))
 
-    async def _change(
+    async def change(
         self, user_id: UserId, change: Callable[[UserPushRules], UserPushRules]
     ) -> None:
+        """Let a user have what ``change`` makes of their rules; raises as that does."""
         async with self._turns.of(user_id):
             before = await self.of(user_id)
             after = change(before)

@@ -43,6 +43,14 @@ class RoomTags:
 
         await self._account_data.change(user_id, room_id, _TYPE, add)
 
+    async def add(self, user_id: UserId, room_id: RoomId, tags: dict[str, JsonObject]) -> None:
+        """Put tags on a room; those that it has already stay as they are."""
+
+        def add(before: bytes | None) -> bytes:
+            return _content({**tags, **_tags(before)})
+
+        await self._account_data.change(user_id, room_id, _TYPE, add)
+
     async def delete(self, user_id: UserId, room_id: RoomId, tag: str) -> None:
         """Take a tag off a room, if it is there."""
         _check_tag(tag)

@@ -90,7 +90,7 @@ class Thumbnails:
 
     async def open(self, content: Content, thumbnail: Thumbnail) -> StoredFile:
         """The file of a thumbnail, made again if it is gone. Raises what `find` raises."""
-        name = _name(thumbnail.rendition)
+        name = thumbnail.rendition.name
         stored = await self._provider.open_thumbnail(content, name)
         if stored is None:
             picture = await self._looking.share(content.sha256, lambda: self._look_at(content))
@@ -114,7 +114,7 @@ class Thumbnails:
             _render, stored.file, picture, rendition, self._settings.max_pixels
         )
         self._rest_later()
-        await self._provider.store_thumbnail(content, _name(rendition), encoded)
+        await self._provider.store_thumbnail(content, rendition.name, encoded)
         thumbnail = Thumbnail(rendition, content_type)
         await self._index.add(content.sha256, picture, thumbnail)
         return thumbnail
@@ -142,11 +142,6 @@ class Thumbnails:
 
     async def _return_memory(self) -> None:
         await self._run_in_thread(_return_memory)
-
-
-def _name(rendition: Rendition) -> str:
-    moving = "-animated" if rendition.animated else ""
-    return f"{rendition.width}x{rendition.height}-{rendition.method}{moving}"
 
 
 # Pillow comes with the module that uses it, when there is a picture: not with the server.

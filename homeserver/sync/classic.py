@@ -164,7 +164,16 @@ class ClassicSync:
         rooms = self._rooms(session, since, until, by_room, request)
         joined = [room for room in rooms if room.membership == "join"]
         if joined:
-            await self._prepare(session, joined, options)
+            await self._prepare(
+                session,
+                joined,
+                options,
+                lambda room: (
+                    since is None
+                    or request.full_state
+                    or room.joined_position > since.positions[room.shard]
+                ),
+            )
         for room in rooms:
             if not request.filter.room.matches_room(room.room_id):
                 continue
@@ -245,12 +254,23 @@ class ClassicSync:
         return found
 
     async def _prepare(
-        self, session: Session, rooms: Sequence[UserRoom], options: SyncOptions
+        self,
+        session: Session,
+        rooms: Sequence[UserRoom],
+        options: SyncOptions,
+        is_whole: Callable[[UserRoom], bool],
     ) -> None:
-        """Load the rooms of an answer and what their counts take, in bulk."""
+        """Load the rooms of an answer and what their counts take, in bulk.
+
+        ``is_whole`` tells which rooms will be sent from scratch.
+        """
         missing = [r.room_nid for r in rooms if self._directory.loaded(r.room_nid) is None]
         if missing:
             await self._directory.load(missing)
+        actors = [self._directory.loaded(r.room_nid) for r in rooms if is_whole(r)]
+        if actors:
+            views = [actor.view for actor in actors if actor is not None]
+            await self._fragments.prefetch(views, session.user_id, options)
         threads = options.filter.room.timeline.unread_thread_notifications
         reader = self._counting_reader(session)
         uncounted = []

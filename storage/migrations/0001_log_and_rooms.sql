@@ -48,6 +48,8 @@ CREATE TABLE events (
 CREATE UNIQUE INDEX events_by_order ON events (room_nid, position, sub);
 CREATE INDEX events_by_time ON events (room_nid, origin_server_ts);
 CREATE INDEX events_notifying_by_sender ON events (room_nid, sender, position) WHERE notifies;
+CREATE INDEX events_in_threads ON events (room_nid, thread_root, position)
+    WHERE thread_root IS NOT NULL AND notifies;
 CREATE UNIQUE INDEX events_by_transaction ON events (room_nid, sender, device_id, txn_id, type)
     WHERE txn_id IS NOT NULL;
 
@@ -71,7 +73,7 @@ CREATE TABLE state_intervals (
 );
 CREATE INDEX state_intervals_by_start ON state_intervals (room_nid, from_position);
 CREATE INDEX state_intervals_current ON state_intervals (room_nid)
-    WHERE to_position = 9223372036854775807;
+    WHERE to_position = 9223372036854775807 AND type <> 'm.room.member';
 
 -- The current membership of every user in every room; ordinals are those at the last join.
 CREATE TABLE memberships (
@@ -105,8 +107,9 @@ CREATE TABLE relations (
 CREATE INDEX relations_by_target ON relations (target_event_id, rel_type, position, sub);
 CREATE INDEX relations_threads ON relations (room_nid, position) WHERE rel_type = 'm.thread';
 
--- Notifications that the room's ordinals do not express: mentions of one user, and every
--- notification of a user whose rules must be evaluated one event at a time.
+-- What the rules of single users made of events that the room's ordinals do not count so for them:
+-- events that mention them, and every event that notifies a user whose rules must be evaluated one
+-- event at a time.
 CREATE TABLE notifications (
     user_id TEXT NOT NULL,
     room_nid BIGINT NOT NULL,

@@ -166,9 +166,7 @@ class PersonalServer:
         self.profile_store = SqlProfileStore(self.log)
         self.account_store = SqlAccountStore(self.log)
         self.account_data = AccountData(self.account_data_store, self.log)
-        self.push_rules = PushRules(
-            self.rule_store, self.account_data_store, self.index, self.log
-        )
+        self.push_rules = PushRules(self.rule_store, self.account_data_store, self.index, self.log)
         self.receipts = Receipts(self.directory, SqlReceiptStore(), self.log, self.clock)
         self.markers = ReadMarkers(self.directory, self.account_data)
         self.typing = Typing(self.directory, self.log, self.clock)

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import pytest_asyncio
 
 from homeserver.ports.database import Transactions
 from storage.postgres import PostgresDatabase
 from storage.schema import migrate
 from storage.sqlite import SqliteDatabase
+from tests.rooms_fixture import RoomsServer, postgres_at, sqlite_at
 
 
 class DirectTransactions:
@@ -47,3 +49,14 @@ def database(
 def transactions(database: SqliteDatabase | PostgresDatabase) -> Transactions:
     """What stores are built on."""
     return DirectTransactions(database)
+
+
+@pytest_asyncio.fixture(params=["sqlite", "postgres"])
+async def rooms(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[RoomsServer]:
+    """The rooms part of a server, to fill the tables as a server does."""
+    if request.param == "sqlite":
+        made = RoomsServer(sqlite_at(tmp_path / "rooms.db"))
+    else:
+        made = RoomsServer(postgres_at(request.getfixturevalue("postgres_dsn")))
+    yield made
+    await made.close()

@@ -71,3 +71,12 @@ async def test_work_reads_what_it_is_about_to_replace(
         return [before, store.read(tx, ALICE, ROOM, "m.tag")]
 
     assert await transactions.write(work) == [None, AccountDataRow(ROOM, "m.tag", b"{}", 1)]
+
+
+async def test_one_type_is_read_for_many_users(
+    transactions: Transactions, store: SqlAccountDataStore
+) -> None:
+    await put(transactions, store, ALICE, AccountDataRow(None, "m.direct", b'{"a":1}', 1))
+    await put(transactions, store, ALICE, AccountDataRow(ROOM, "m.direct", b'{"a":2}', 2))
+    await put(transactions, store, BOB, AccountDataRow(None, "m.widgets", b"{}", 3))
+    assert await store.of_users([ALICE, BOB], "m.direct") == {ALICE: b'{"a":1}'}

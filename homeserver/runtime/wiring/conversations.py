@@ -17,8 +17,6 @@ from homeserver.api.upgrades import UpgradesApi
 from homeserver.api.user_rooms import UserRoomsApi
 from homeserver.domain.identifiers import RoomId
 from homeserver.http.routes import Api
-from homeserver.ports.invite_permissions import EveryoneMayInvite
-from homeserver.ports.personal_settings import NoPersonalSettings
 from homeserver.runtime.wiring.foundation import Foundation
 from homeserver.runtime.wiring.personal import PersonalArea
 from homeserver.runtime.wiring.rooms import RoomsCore
@@ -57,13 +55,13 @@ def build_conversations(
     membership_store = SqlMembershipStore(on.log)
     published_store = SqlPublishedRoomStore(on.log)
     summary_store = SqlRoomSummaryStore(on.log)
-    settings = NoPersonalSettings()
+    settings = personal.room_settings
     aliases = Aliases(SqlAliasStore(on.log), directory, clock, name)
     memberships = Memberships(
         directory,
         personal.profiles,
         RestrictedJoins(membership_store, name),
-        EveryoneMayInvite(),
+        personal.invite_permissions,
         settings,
     )
     defaults = RoomDefaults(

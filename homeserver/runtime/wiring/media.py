@@ -1,9 +1,57 @@
+"""The content repository, put together."""
+
 from __future__ import annotations
+
 import attrs
+
+from homeserver.api.media import MediaApi
+from homeserver.domain.thumbnail_sizes import ThumbnailSize
+from homeserver.http.routes import Api
+from homeserver.runtime.wiring.foundation import Foundation
+from homeserver.services.media import MediaRepository, MediaSettings
+from homeserver.services.media_access import MediaAccess
+from homeserver.services.thumbnails import Thumbnails, ThumbnailSettings
+from storage.local_media import LocalMedia
+from storage.media import SqlMediaIndex
+from storage.thumbnails import SqlThumbnailIndex
+
+
 @attrs.frozen
 class MediaArea:
-    apis: list
-    async def start(self): pass
-    async def stop(self): pass
-def build_media(on):
-    return MediaArea([])
+    """The content repository."""
+
+    apis: list[Api]
+    access: MediaAccess
+
+    async def stop(self) -> None:
+        """Store what is known of when content was last asked for."""
+        await self.access.flush()
+
+
+def build_media(on: Foundation) -> MediaArea:
+    """Uploads, downloads and thumbnails, on threads of their own."""
+    media = on.config.media
+    index = SqlMediaIndex(on.log)
+    provider = LocalMedia(on.config.media_path, on.workers(2, "media").run)
+    access = MediaAccess(index, on.clock)
+    settings = MediaSettings(
+        server_name=on.server_name,
+        max_upload_bytes=media.max_upload_bytes,
+        pending_uploads_max=media.pending_uploads_max,
+        pending_upload_lifetime_ms=media.pending_upload_lifetime_seconds * 1000,
+    )
+    thumbnails = Thumbnails(
+        SqlThumbnailIndex(on.log),
+        provider,
+        on.workers(1, "thumbnails").run,
+        on.clock,
+        ThumbnailSettings(
+            sizes=tuple(
+                ThumbnailSize(size.width, size.height, size.method)
+                for size in media.thumbnail_sizes
+            ),
+            max_pixels=media.max_pixels,
+        ),
+    )
+    repository = MediaRepository(index, provider, access, on.clock, settings)
+    return MediaArea([MediaApi(repository, thumbnails)], access)

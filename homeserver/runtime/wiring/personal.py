@@ -17,6 +17,8 @@ from homeserver.runtime.wiring.foundation import Foundation
 from homeserver.runtime.wiring.rooms import RoomsCore
 from homeserver.services.account_data import AccountData
 from homeserver.services.filters import Filters
+from homeserver.services.invite_permissions import InvitePermissions
+from homeserver.services.personal_settings import PersonalSettings
 from homeserver.services.presence import Presence
 from homeserver.services.profile_propagation import ProfilePropagation
 from homeserver.services.profiles import Profiles
@@ -43,6 +45,8 @@ class PersonalArea:
     presence: Presence
     profiles: Profiles
     propagation: ProfilePropagation
+    room_settings: PersonalSettings
+    invite_permissions: InvitePermissions
 
 
 def build_personal(on: Foundation, rooms: RoomsCore, accounts: AccountStore) -> PersonalArea:
@@ -61,9 +65,10 @@ def build_personal(on: Foundation, rooms: RoomsCore, accounts: AccountStore) -> 
     )
     filters = Filters(SqlFilterStore(on.log))
     receipts = Receipts(directory, SqlReceiptStore(), on.log, clock)
+    tags = RoomTags(account_data)
     return PersonalArea(
         apis=[
-            AccountDataApi(account_data, RoomTags(account_data)),
+            AccountDataApi(account_data, tags),
             FiltersApi(filters),
             PresenceApi(presence),
             ProfilesApi(profiles),
@@ -76,4 +81,6 @@ def build_personal(on: Foundation, rooms: RoomsCore, accounts: AccountStore) -> 
         presence=presence,
         profiles=profiles,
         propagation=propagation,
+        room_settings=PersonalSettings(tags, push_rules, account_data),
+        invite_permissions=InvitePermissions(account_data_store, on.log),
     )

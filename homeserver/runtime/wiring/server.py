@@ -52,7 +52,6 @@ class Server:
         await self.rooms.push_rules.load()
         await self.accounts.deactivation.resume()
         await self.personal.propagation.resume()
-        await self.media.start()
 
     async def stop(self) -> None:
         """Bring everything that waits to the database, and close it."""

@@ -39,6 +39,14 @@ async def test_a_field_is_set_read_by_anyone_and_deleted(name: str, value: Any) 
     assert (await client.request("GET", PROFILE)).json == {}
 
 
+async def test_fields_have_the_path_of_their_proposal_as_well() -> None:
+    client = (await a_server()).client
+    path = f"/_matrix/client/unstable/uk.tcpip.msc4133/profile/{ALICE}/m.tz"
+    assert (await client.request("PUT", path, {"m.tz": "UTC"}, token=ALICE)).json == {}
+    assert (await client.request("GET", path)).json == {"m.tz": "UTC"}
+    assert (await client.request("DELETE", path, token=ALICE)).json == {}
+
+
 async def test_users_who_do_not_exist_have_no_profile() -> None:
     client = (await a_server()).client
     for path in (f"/_matrix/client/v3/profile/{BOB}", f"/_matrix/client/v3/profile/{BOB}/m.tz"):

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from homeserver.domain.push_rules import UserPushRules
-from tests.http_requests import Response
 from tests.homeserver.personal_server import ALICE, BOB, PersonalServer
+from tests.http_requests import Response
 
 RULES = "/_matrix/client/v3/pushrules/"
 CAKE = f"{RULES}global/content/cake"

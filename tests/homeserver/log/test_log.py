@@ -17,6 +17,7 @@ from homeserver.ports.database import Transaction, UniqueViolation
 from tests.interruptible import Interruptible
 from tests.rooms_fixture import Engine, RoomsCore, sqlite_at
 
+
 @attrs.frozen(slots=True)
 class Note(Entry):
     """An entry that says something."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +61,7 @@ async def test_events_appended_at_once_form_a_line(rooms: RoomsServer) -> None:
     await all_committed([committed for _, committed in appended])
 
     line = await rooms.timeline(room_id)
-    for earlier, later in zip(line, line[1:], strict=False):
+    for earlier, later in pairwise(line):
         assert later.event.prev_event_ids == (earlier.event.event_id,)
         assert later.event.depth == earlier.event.depth + 1
         assert later.position > earlier.position
@@ -75,12 +76,11 @@ async def test_readers_see_an_event_after_its_commit_only(rooms: RoomsServer) ->
     newest = actor.view.tail[-1]
 
     stored, committed = actor.append_now(message(alice))
-    assert actor.busy
-    assert actor.view.tail[-1] is newest
-
+    before = (actor.busy, actor.view.tail[-1])
     await committed
-    assert not actor.busy
-    assert actor.view.tail[-1] is stored
+
+    assert before == (True, newest)
+    assert (actor.busy, actor.view.tail[-1]) == (False, stored)
 
 
 async def test_the_next_event_is_checked_against_what_is_not_committed_yet(

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from homeserver.domain.canonical_json import JsonObject
 from homeserver.domain.errors import Forbidden, NotFound
 from homeserver.domain.identifiers import RoomId, UserId
 from homeserver.rooms.actor import NewEvent
@@ -15,7 +16,7 @@ from tests.rooms_fixture import RoomsServer, sqlite_at
 ALICE = UserId("@alice:hs")
 
 
-def state(type: str, content: dict[str, object], state_key: str = "") -> NewEvent:
+def state(type: str, content: JsonObject, state_key: str = "") -> NewEvent:
     return NewEvent(type, ALICE, content, state_key)
 
 

@@ -57,7 +57,7 @@ async def test_tags_that_are_put_at_the_same_time_are_all_kept() -> None:
     puts = [Deferred.fromCoroutine(tags.put(ALICE, ROOM, name, {"order": 0.5})) for name in names]
     server.database.release()
     await all_committed(puts)
-    assert await tags.list(ALICE, ROOM) == dict.fromkeys(names, {"order": 0.5})
+    assert await tags.list(ALICE, ROOM) == {name: {"order": 0.5} for name in names}
 
 
 async def test_tags_survive_what_clients_write_into_their_account_data() -> None:

@@ -68,6 +68,15 @@ async def test_who_syncs_and_does_nothing_is_unavailable_after_a_while() -> None
     assert told(server) == [(ALICE, UNAVAILABLE), (ALICE, ONLINE)]
 
 
+async def test_rooms_that_hear_of_a_new_name_do_not_make_its_user_active() -> None:
+    server = PersonalServer()
+    await server.room(ALICE)
+    server.presence.note_sync(ALICE, "unavailable")
+    await server.profiles.set_field(ALICE, "displayname", "Alice")
+    await server.settle(1)
+    assert presence(server, ALICE) == "unavailable"
+
+
 async def test_a_client_can_sync_without_showing_its_user() -> None:
     server = PersonalServer()
     server.presence.note_sync(ALICE, "offline")

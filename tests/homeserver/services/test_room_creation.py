@@ -305,7 +305,10 @@ async def test_an_alias_that_is_claimed_is_taken(rooms: RoomsServer) -> None:
             },
             (400, "M_INVALID_ROOM_STATE"),
         ),
-        ({"initial_state": [{"type": "m.room.create", "content": {}}]}, (400, "M_INVALID_ROOM_STATE")),
+        (
+            {"initial_state": [{"type": "m.room.create", "content": {}}]},
+            (400, "M_INVALID_ROOM_STATE"),
+        ),
         ({"initial_state": [{"type": "m.room.name"}]}, (400, "M_MISSING_PARAM")),
         (
             {
