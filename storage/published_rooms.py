@@ -78,8 +78,8 @@ def _row(room_nid: int, summary: RoomSummary) -> tuple[object, ...]:
     return (
         room_nid,
         summary.num_joined_members,
-        summary.room_type or "",
-        "\n".join(text for text in texts if text).casefold(),
+        _storable(summary.room_type or ""),
+        _storable("\n".join(text for text in texts if text)).casefold(),
         _encode(listed),
     )
 
@@ -96,10 +96,10 @@ def _page(tx: Transaction, query: DirectoryQuery) -> DirectoryPage:
     where, parameters = ["joined_members > 0"], list[Any]()
     if query.search_term:
         where.append(r"search_text LIKE ? ESCAPE '\'")
-        parameters.append(f"%{_literal(query.search_term.casefold())}%")
+        parameters.append(f"%{_literal(_storable(query.search_term).casefold())}%")
     if query.room_types is not None:
         where.append("room_type = ANY(?)")
-        parameters.append(list(query.room_types))
+        parameters.append(list(map(_storable, query.room_types)))
     total = tx.one(f"SELECT count(*) FROM published_rooms WHERE {' AND '.join(where)}", parameters)
     if query.after is not None:
         comparison = ">" if query.backwards else "<"
@@ -118,6 +118,11 @@ def _page(tx: Transaction, query: DirectoryQuery) -> DirectoryPage:
     if query.backwards:
         rooms.reverse()
     return DirectoryPage(rooms, total[0] if total is not None else 0, len(rows) > query.limit)
+
+
+def _storable(text: str) -> str:
+    """A text without U+0000, which PostgreSQL does not hold."""
+    return text.replace("\0", "")
 
 
 def _literal(text: str) -> str:

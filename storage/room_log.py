@@ -211,6 +211,16 @@ def _redact(tx: Transaction, appends: Sequence[EventAppend]) -> None:
         [(r.target_nid, r.redacted_by, r.pdu) for r in redactions],
         ") AS v WHERE events.event_nid = v.column1",
     )
+    tx.insert(
+        "UPDATE memberships SET display_name = NULL, avatar_url = NULL FROM (VALUES",
+        [
+            (append.redaction.member, append.stored.room_nid, append.redaction.target_nid)
+            for append in appends
+            if append.redaction is not None and append.redaction.member is not None
+        ],
+        ") AS v WHERE memberships.user_id = v.column1 AND memberships.room_nid = v.column2"
+        " AND memberships.event_nid = v.column3",
+    )
     # A redacted event relates to nothing any more.
     related = [r.target_nid for r in redactions if r.was_related]
     if related:

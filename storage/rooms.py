@@ -122,7 +122,9 @@ def _related(tx: Transaction, event_ids: list[EventId]) -> set[EventId]:
     return {EventId(row[0]) for row in rows}
 
 
-def _by_room(tx: Transaction, sql: str, parameters: tuple[object, ...]) -> dict[int, list[StoredEvent]]:
+def _by_room(
+    tx: Transaction, sql: str, parameters: tuple[object, ...]
+) -> dict[int, list[StoredEvent]]:
     found: dict[int, list[StoredEvent]] = defaultdict(list)
     for row in tx.all(sql, parameters):
         event = stored_event(row)
@@ -154,9 +156,7 @@ def _state_changes(tx: Transaction, room_nid: int, after: int, until: int) -> li
     return list(map(_span, rows))
 
 
-def _state_history(
-    tx: Transaction, room_nid: int, keys: list[tuple[str, str]]
-) -> list[StateSpan]:
+def _state_history(tx: Transaction, room_nid: int, keys: list[tuple[str, str]]) -> list[StateSpan]:
     wanted = " OR ".join(["(type = ? AND state_key = ?)"] * len(keys))
     rows = tx.all(
         f"{_SPAN} WHERE room_nid = ? AND ({wanted}) ORDER BY from_position",
@@ -199,9 +199,7 @@ def _room_of_user(tx: Transaction, user_id: UserId, room_nid: int) -> UserRoom |
     return _user_room(row) if row is not None else None
 
 
-def _joined_members(
-    tx: Transaction, room_nid: int
-) -> list[tuple[UserId, str | None, str | None]]:
+def _joined_members(tx: Transaction, room_nid: int) -> list[tuple[UserId, str | None, str | None]]:
     rows = tx.all(
         "SELECT user_id, display_name, avatar_url FROM memberships"
         " WHERE room_nid = ? AND membership = 'join'",

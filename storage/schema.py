@@ -63,7 +63,9 @@ def migrate(database: Migratable) -> list[str]:
         if number in applied:
             continue
 
-        def apply(tx: Transaction, number: int = number, name: str = name, sql: str = script) -> None:
+        def apply(
+            tx: Transaction, number: int = number, name: str = name, sql: str = script
+        ) -> None:
             database.run_script(sql)
             tx.execute("INSERT INTO schema_version (number, name) VALUES (?, ?)", (number, name))
 

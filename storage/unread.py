@@ -108,17 +108,11 @@ def _tallies(
     tx: Transaction, user_id: UserId, ignored: list[UserId], room_nids: list[int], until: int
 ) -> list[Tally]:
     read = (user_id, room_nids) * 3
-    own = {
-        room: Place(*place) for room, *place in tx.all(_OWN, (until, user_id, room_nids))
-    }
+    own = {room: Place(*place) for room, *place in tx.all(_OWN, (until, user_id, room_nids))}
     excluded = {}
     if ignored:
-        excluded = {
-            room: counts for room, *counts in tx.all(_EXCLUDED, (*read, ignored, until))
-        }
-    rows = {
-        room: counts for room, *counts in tx.all(_OWN_ROWS, (*read, user_id, ignored, until))
-    }
+        excluded = {room: counts for room, *counts in tx.all(_EXCLUDED, (*read, ignored, until))}
+    rows = {room: counts for room, *counts in tx.all(_OWN_ROWS, (*read, user_id, ignored, until))}
     return [
         Tally(room, own.get(room), *excluded.get(room, (0, 0)), *rows.get(room, (0, 0, 0, 0)))
         for room in own.keys() | excluded.keys() | rows.keys()

@@ -14,6 +14,7 @@ from homeserver.domain.errors import MatrixError
 from homeserver.http.answers import Answer, error_answer
 from homeserver.http.authentication import Authenticator
 from homeserver.http.dispatch import Dispatcher
+from homeserver.http.limits import RequestLimits
 from homeserver.http.rate_limits import RateLimiter
 from homeserver.http.request import Request
 from homeserver.http.router import Router
@@ -84,8 +85,7 @@ class TestClient:
         self.dispatcher = Dispatcher(
             Router(route for api in apis for route in api.routes()),
             authenticator,
-            limiter,
-            max_body_bytes,
+            RequestLimits(limiter, max_body_bytes),
             lambda route, method, status, seconds: None,
         )
 

@@ -16,7 +16,7 @@ from twisted.python.failure import Failure
 from homeserver.http.dispatch import Dispatcher
 from homeserver.http.transport import MatrixFactory
 
-_STEPS = 100_000
+_STEPS = 10_000
 
 
 @attrs.frozen
@@ -52,14 +52,23 @@ class Watch:
     def turn(self) -> None:
         """Let everybody read and write who can."""
         readable, writable, _ = select.select(self.readers, self.writers, [], 0)
-        for work in [*(r.doRead for r in readable), *(w.doWrite for w in writable)]:
-            reason = work()
-            if reason is not None:
-                work.__self__.connectionLost(Failure(reason))
+        for end in readable:
+            _disconnect(end, end.doRead())
+        for end in writable:
+            if end in self.writers:
+                _disconnect(end, end.doWrite())
+
+
+def _disconnect(end: Any, reason: Exception | None) -> None:
+    if reason is not None:
+        end.connectionLost(Failure(reason))
 
 
 class NobodyCounts:
     """See :class:`homeserver.http.transport.InFlight`."""
+
+    ending = False
+    ended = False
 
     def begin(self) -> None:
         pass
@@ -139,33 +148,37 @@ class HttpWire:
         raise AssertionError("the server does not read")
 
     def response(self, *, has_body: bool = True) -> WireResponse:
-        """The next response."""
+        """The next response. Raises EOFError when the connection ends before it does."""
         for _ in range(_STEPS):
             found = self._parsed(has_body)
             if found is not None:
                 return found
             self.watch.turn()
-            self.receive()
+            self._receive()
         raise AssertionError(f"no complete response: {bytes(self._received[:500])!r}")
 
-    def receive(self, at_most: int = 65_536) -> None:
-        """Take what has arrived."""
+    def _receive(self) -> None:
         try:
-            self._received += self.client.recv(at_most)
+            data = self.client.recv(1_000_000)
         except BlockingIOError:
-            pass  # nothing yet
+            return
+        if not data:
+            raise EOFError
+        self._received += data
 
     def _parsed(self, has_body: bool) -> WireResponse | None:
-        head, separator, rest = bytes(self._received).partition(b"\r\n\r\n")
-        if not separator:
+        end = self._received.find(b"\r\n\r\n") + 4
+        if end < 4:
             return None
-        status_line, *lines = head.decode("latin-1").split("\r\n")
-        headers = dict(line.lower().split(": ", 1)[:1] + line.split(": ", 1)[1:] for line in lines)
+        status_line, *lines = self._received[: end - 4].decode("latin-1").split("\r\n")
+        fields = (line.split(": ", 1) for line in lines)
+        headers = {name.lower(): value for name, value in fields}
         length = int(headers.get("content-length", "0")) if has_body else 0
-        if len(rest) < length:
+        if len(self._received) < end + length:
             return None
-        del self._received[: len(head) + len(separator) + length]
-        return WireResponse(int(status_line.split(" ")[1]), headers, rest[:length])
+        body = bytes(self._received[end : end + length])
+        del self._received[: end + length]
+        return WireResponse(int(status_line.split(" ")[1]), headers, body)
 
 
 def _connected_sockets() -> tuple[socket.socket, socket.socket, Any]:

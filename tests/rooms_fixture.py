@@ -38,6 +38,7 @@ from homeserver.domain.requester import Requester
 from homeserver.domain.room_versions import DEFAULT_ROOM_VERSION
 from homeserver.domain.signing import SigningKey
 from homeserver.http.rate_limits import RateLimiter
+from homeserver.http.routes import Api
 from homeserver.log.entries import Entry
 from homeserver.log.log import Log
 from homeserver.ports.database import Database, Row, Transaction
@@ -198,11 +199,12 @@ class RoomsCore:
         self.log.subscribe(self.entries.extend)
         self.events = EventCache(SqlEventStore(self.log), events_budget)
         self.room_store = SqlRoomStore(self.log)
+        self.push_rules_index = PushRulesIndex(SqlPushRuleStore(self.log))
         author = Author(
             server_name=SERVER,
             signing_key=KEY,
             clock=self.clock,
-            counter=EventCounter(SERVER, PushRulesIndex(SqlPushRuleStore(self.log))),
+            counter=EventCounter(SERVER, self.push_rules_index),
             new_event_id=lambda: EventId(f"$event{next(_numbers)}:{SERVER}"),
         )
         self.directory = RoomDirectory(self.log, self.room_store, self.events, author, rooms_budget)
@@ -269,21 +271,26 @@ class RoomsServer(RoomsCore):
                 StateApi(self.state, self.state_reading),
                 UpgradesApi(self.upgrades),
                 UserRoomsApi(UserRooms(self.membership_store, self.directory)),
+                *self.further_apis(),
             ],
             self.tokens,
             RateLimiter({}, self.clock.monotonic),
             self.clock,
         )
 
+    def further_apis(self) -> list[Api]:
+        """What servers that do more than this one offer besides."""
+        return []
+
     def _wire_services(self) -> None:
         directory, log = self.directory, self.log
         self.membership_store = SqlMembershipStore(log)
         self.report_store = SqlReportStore(log)
-        relations = SqlRelationStore(log)
+        self.relation_store = relations = SqlRelationStore(log)
         published = SqlPublishedRoomStore(log)
         summary_store = SqlRoomSummaryStore(log)
-        presenter = Presenter(self.events, relations)
-        visibility = Visibility(self.room_store, self.events)
+        self.presenter = presenter = Presenter(self.events, relations)
+        self.visibility = visibility = Visibility(self.room_store, self.events)
         defaults = RoomDefaults(
             SERVER, DEFAULT_ROOM_VERSION, lambda: RoomId(f"!room{next(_numbers)}:{SERVER}")
         )
@@ -307,7 +314,7 @@ class RoomsServer(RoomsCore):
             CanonicalAliases(self.aliases),
             GuestDepartures(self.guests, SERVER),
         )
-        history = History(directory, presenter, visibility, self.clock)
+        self.history = history = History(directory, presenter, visibility, relations, self.clock)
         self.state_reading = StateReading(directory, history, presenter, self.clock)
         self.upgrades = RoomUpgrades(directory, self.aliases, published, self.settings, defaults)
         self.published_rooms = PublishedRooms(published, directory, SERVER)

@@ -24,6 +24,10 @@ from homeserver.rooms.view import RoomView
 from homeserver.services.history import History
 
 LARGEST_PAGE = 1000
+DEFAULT_PAGE = 10
+
+# JSON of events has no larger integers.
+LATEST_MS = 2**53 - 1
 
 
 class MessagesQuery(msgspec.Struct):
@@ -32,14 +36,14 @@ class MessagesQuery(msgspec.Struct):
     dir: Literal["b", "f"]
     from_: str | None = msgspec.field(default=None, name="from")
     to: str | None = None
-    limit: int = 10
+    limit: int | None = None
     filter: str | None = None
 
 
 class ContextQuery(msgspec.Struct):
     """Query of /context."""
 
-    limit: int = 10
+    limit: int | None = None
     filter: str | None = None
 
 
@@ -126,7 +130,7 @@ class HistoryApi:
             start=self._token(query.from_, view),
             stop=self._token(query.to, view),
             backwards=query.dir == "b",
-            limit=_limit(definition.limit or query.limit),
+            limit=max(1, _limit(query.limit, definition)),
             definition=definition,
         )
         parts = [
@@ -144,13 +148,13 @@ class HistoryApi:
         query = request.query_as(ContextQuery)
         definition = _filter(query.filter)
         event_id = parse_event_id(request.parameters["eventId"])
-        view = await self._room(request)
+        view = await self._room_of_event(request)
         context = await self._history.context(
             view,
             request.user_id,
             request.device_id,
             event_id,
-            limit=_limit(query.limit),
+            limit=_limit(query.limit, definition),
             definition=definition,
         )
         return Answer(
@@ -169,7 +173,7 @@ class HistoryApi:
     async def event(self, request: Request) -> Answer:
         """One event."""
         event_id = parse_event_id(request.parameters["eventId"])
-        view = await self._room(request)
+        view = await self._room_of_event(request)
         return Answer(
             await self._history.present_one(view, request.user_id, request.device_id, event_id)
         )
@@ -181,7 +185,7 @@ class HistoryApi:
         position = await self._history.last_visible_position(view, request.user_id)
         at = self._token(query.at, view)
         if at is not None:
-            position = min(position, at.position)
+            position = min(position, at.state_position)
         events = await self._history.state_at(
             view, position, _reader(request), types=["m.room.member"]
         )
@@ -194,6 +198,7 @@ class HistoryApi:
         query = request.query_as(ContextQuery)
         view = await self._room(request)
         user_id = request.user_id
+        definition = _filter(query.filter)
         position = await self._history.last_visible_position(view, user_id)
         page = await self._history.page(
             view,
@@ -202,8 +207,8 @@ class HistoryApi:
             start=TimelineToken(position),
             stop=None,
             backwards=True,
-            limit=_limit(query.limit),
-            definition=_filter(query.filter),
+            limit=max(1, _limit(query.limit, definition)),
+            definition=definition,
         )
         state = await self._history.state_at(view, position, _reader(request))
         data = await self._room_data(user_id, view.room_id)
@@ -226,6 +231,8 @@ class HistoryApi:
     async def timestamp_to_event(self, request: Request) -> Answer:
         """The event nearest to a time."""
         query = request.query_as(TimestampQuery)
+        if not 0 <= query.ts <= LATEST_MS:
+            raise InvalidParam("ts is not a time in milliseconds")
         view = await self._room(request)
         stored = await self._history.nearest_to_time(
             view, request.user_id, query.ts, backwards=query.dir == "b"
@@ -240,6 +247,10 @@ class HistoryApi:
     async def _room(self, request: Request) -> RoomView:
         room_id = parse_room_id(request.parameters["roomId"])
         return await self._history.readable(room_id, request.user_id)
+
+    async def _room_of_event(self, request: Request) -> RoomView:
+        room_id = parse_room_id(request.parameters["roomId"])
+        return await self._history.readable_for_event(room_id, request.user_id)
 
     async def _room_data(self, user_id: UserId, room_id: RoomId) -> list[bytes]:
         rows = await self._account_data.since(user_id, 0)
@@ -257,10 +268,12 @@ def _reader(request: Request) -> Reader:
     return Reader(request.user_id, request.device_id)
 
 
-def _limit(asked: int) -> int:
-    if asked < 0:
+def _limit(asked: int | None, definition: CompiledRoomEventFilter) -> int:
+    """How many events at most: as asked for, and as the filter says."""
+    if asked is not None and asked < 0:
         raise InvalidParam("limit must not be negative")
-    return max(1, min(asked, LARGEST_PAGE))
+    limits = [limit for limit in (asked, definition.limit) if limit is not None]
+    return min(*limits, LARGEST_PAGE) if limits else DEFAULT_PAGE
 
 
 def _filter(text: str | None) -> CompiledRoomEventFilter:

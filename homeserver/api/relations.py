@@ -11,8 +11,7 @@ from homeserver.domain.identifiers import parse_event_id, parse_room_id
 from homeserver.http.answers import Answer
 from homeserver.http.request import Request
 from homeserver.http.routes import Access, Route, client, route
-from homeserver.log.tokens import TimelineToken
-from homeserver.rooms.presentation import Reader
+from homeserver.log.tokens import POSITION_DIGITS, TimelineToken
 from homeserver.rooms.view import RoomView
 from homeserver.services.history import History
 from homeserver.services.related_events import RECURSION_DEPTH, RelatedEvents
@@ -73,11 +72,12 @@ class RelationsApi:
         """The events that relate to an event."""
         query = request.query_as(RelationsQuery)
         target = parse_event_id(request.parameters["eventId"])
-        view = await self._room(request)
+        room_id = parse_room_id(request.parameters["roomId"])
+        view = await self._history.readable_for_event(room_id, request.user_id)
         await self._history.event(view, request.user_id, target)
         page = await self._related.related(
             view,
-            Reader(request.user_id, request.device_id),
+            await self._history.reader(view, request.user_id, request.device_id),
             target,
             rel_type=request.parameters.get("relType"),
             event_type=request.parameters.get("eventType"),
@@ -99,15 +99,14 @@ class RelationsApi:
     async def threads(self, request: Request) -> Answer:
         """The roots of the threads of a room."""
         query = request.query_as(ThreadsQuery)
-        if query.from_ is not None and not query.from_.isdecimal():
-            raise InvalidParam("Unknown pagination token")
-        view = await self._room(request)
+        before = _threads_token(query.from_)
+        room_id = parse_room_id(request.parameters["roomId"])
+        view = await self._history.readable(room_id, request.user_id)
         roots, following = await self._related.threads(
             view,
-            request.user_id,
-            request.device_id,
+            await self._history.reader(view, request.user_id, request.device_id),
             include=query.include,
-            before=int(query.from_) if query.from_ is not None else None,
+            before=before,
             limit=_limit(query.limit),
         )
         parts = [b'"chunk":[%s]' % b",".join(roots)]
@@ -115,12 +114,17 @@ class RelationsApi:
             parts.append(b'"next_batch":"%s"' % following.encode())
         return Answer(b"{%s}" % b",".join(parts))
 
-    async def _room(self, request: Request) -> RoomView:
-        room_id = parse_room_id(request.parameters["roomId"])
-        return await self._history.readable(room_id, request.user_id)
-
     def _token(self, text: str | None, view: RoomView) -> TimelineToken | None:
         return TimelineToken.parse(text, view.shard, self._shards) if text else None
+
+
+def _threads_token(text: str | None) -> int | None:
+    """The position that a token of /threads names."""
+    if text is None:
+        return None
+    if not text.isascii() or not text.isdecimal() or len(text) > POSITION_DIGITS:
+        raise InvalidParam("Unknown pagination token")
+    return int(text)
 
 
 def _limit(asked: int) -> int:

@@ -12,7 +12,8 @@ from homeserver.domain.identifiers import UserId
 from homeserver.http.answers import Answer
 from homeserver.http.request import Request
 from homeserver.http.routes import Access, RateClass, Route, client, route
-from homeserver.sync.classic import ClassicSync, SyncRequest
+from homeserver.sync.classic import ClassicSync
+from homeserver.sync.rounds import SyncRequest
 
 # A client may ask for more, but proxies cut connections that are silent for longer.
 LONGEST_TIMEOUT_MS = 120_000

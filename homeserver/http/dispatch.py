@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import structlog
+from twisted.internet.defer import CancelledError
 
 from homeserver.domain.errors import (
     DatabaseUnavailable,
@@ -18,7 +19,7 @@ from homeserver.domain.errors import (
 )
 from homeserver.http.answers import Answer, error_answer
 from homeserver.http.authentication import Authenticator, bearer_token
-from homeserver.http.rate_limits import RateLimiter
+from homeserver.http.limits import RequestLimits
 from homeserver.http.request import Request
 from homeserver.http.router import Router
 from homeserver.http.routes import Access, RateClass, Route
@@ -28,31 +29,37 @@ log = structlog.get_logger(__name__)
 
 
 class Dispatcher:
-    """Answers every request of a listener. It never raises."""
+    """Answers every request of a listener, whatever happens."""
 
     def __init__(
         self,
         router: Router,
         authenticator: Authenticator,
-        limiter: RateLimiter,
-        max_body_bytes: int,
+        limits: RequestLimits,
         observe: Callable[[Route | None, str, int, float], None],
     ) -> None:
         self.router = router
+        self.limits = limits
         self._authenticator = authenticator
-        self._limiter = limiter
-        self._max_body_bytes = max_body_bytes
+        self._rates = limits.rates
+        self._shedding = limits.shedding
         self.observe = observe
 
     async def answer(self, route: Route, request: Request) -> Answer:
-        """The answer to a routed request, errors included."""
+        """The answer to a routed request, errors included.
+
+        Raises CancelledError when it is cancelled, as its client has gone.
+        """
         try:
+            self._shedding.check(route.rate)
             await self._authorise(route, request)
-            if not route.streams_body and request.content_length > self._max_body_bytes:
+            if not route.streams_body and request.content_length > self.limits.max_body_bytes:
                 raise TooLarge()
             if route.body is None:
                 return await route.handler(request)
             return await route.handler(request, request.body_as(route.body))
+        except CancelledError:
+            raise
         except Exception as error:
             return error_answer(self._as_matrix_error(error, request))
 
@@ -86,7 +93,7 @@ class Dispatcher:
         requester = self._authenticator.remembered(token)
         if requester is None:
             # An address that guesses tokens pays before the database is asked.
-            self._limiter.spend(RateClass.GENERAL, request.address)
+            self._rates.spend(RateClass.GENERAL, request.address)
             requester = await self._authenticator.authenticate(token)
         if requester.is_guest and route.access is Access.USER:
             raise GuestAccessForbidden()
@@ -98,4 +105,4 @@ class Dispatcher:
 
     def _spend(self, route: Route, who: str) -> None:
         if route.rate is not RateClass.NONE:
-            self._limiter.spend(route.rate, who)
+            self._rates.spend(route.rate, who)

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any, BinaryIO, Protocol, TypeVar
-from urllib.parse import parse_qs
+from typing import Any, BinaryIO, Final, Protocol, TypeVar
+from urllib.parse import unquote_plus
 
 import msgspec
 
 from homeserver.domain.errors import BadJson, InvalidParam, MissingParam, MissingToken, NotJson
 from homeserver.domain.identifiers import DeviceId, UserId
 from homeserver.domain.requester import Requester
+from homeserver.http.json_depth import is_deeper
+
+DEFAULT_JSON_DEPTH: Final = 100
+"""How many arrays and objects may lie within each other."""
 
 Model = TypeVar("Model", bound=msgspec.Struct)
 
@@ -27,7 +31,8 @@ class Request:
     """One request.
 
     ``parameters`` holds the values of the path template, percent-decoded. ``content`` is the body,
-    spooled to disk when large. ``address`` is the client's IP address.
+    spooled to disk when large; JSON in it may nest ``json_depth`` deep. ``address`` is the client's
+    IP address.
     """
 
     __slots__ = (
@@ -39,6 +44,7 @@ class Request:
         "content_length",
         "headers",
         "id",
+        "json_depth",
         "method",
         "parameters",
         "path",
@@ -59,6 +65,7 @@ class Request:
         address: str,
         received_ms: int,
         id: str,
+        json_depth: int = DEFAULT_JSON_DEPTH,
     ) -> None:
         self.method = method
         self.path = path
@@ -70,6 +77,7 @@ class Request:
         self.address = address
         self.received_ms = received_ms
         self.id = id
+        self.json_depth = json_depth
         self._query: dict[str, list[str]] | None = None
         self._requester: Requester | None = None
 
@@ -103,9 +111,7 @@ class Request:
     def query(self) -> dict[str, list[str]]:
         """All query parameters."""
         if self._query is None:
-            self._query = (
-                parse_qs(self.query_string, keep_blank_values=True) if self.query_string else {}
-            )
+            self._query = _parse_query(self.query_string)
         return self._query
 
     def query_value(self, name: str) -> str | None:
@@ -128,28 +134,48 @@ class Request:
         return self.content.read()
 
     def body_as(self, model: type[Model]) -> Model:
-        """The JSON body as a typed model; NotJson, BadJson or MissingParam. No body counts as {}."""
+        """The JSON body as a typed model; no body counts as {}. NotJson, BadJson, MissingParam."""
+        decoded: Model = self._decode(_decoder(model))
+        return decoded
+
+    def body_object(self) -> dict[str, Any]:
+        """The JSON body, which must be an object; no body counts as {}. NotJson, BadJson."""
+        value = self._decode(_any_value)
+        if not isinstance(value, dict):
+            raise BadJson("The body must be a JSON object")
+        return value
+
+    def _decode(self, decoder: msgspec.json.Decoder[Any]) -> Any:
+        body = self.body_bytes() or b"{}"
         try:
-            decoded: Model = _decoder(model).decode(self.body_bytes() or b"{}")
-            return decoded
+            decoded = decoder.decode(body)
         except msgspec.ValidationError as error:
             raise _parameter_error(error, BadJson) from None
         except (msgspec.DecodeError, UnicodeDecodeError):
             raise NotJson() from None
         except RecursionError:
-            raise BadJson("The JSON is nested too deeply") from None
+            raise _too_deep() from None
+        if is_deeper(body, self.json_depth):
+            raise _too_deep()
+        return decoded
 
-    def body_object(self) -> dict[str, Any]:
-        """The JSON body, which must be an object."""
-        try:
-            value = msgspec.json.decode(self.body_bytes() or b"{}")
-        except (msgspec.DecodeError, UnicodeDecodeError):
-            raise NotJson() from None
-        except RecursionError:
-            raise BadJson("The JSON is nested too deeply") from None
-        if not isinstance(value, dict):
-            raise BadJson("The body must be a JSON object")
-        return value
+
+_any_value: Final = msgspec.json.Decoder[Any]()
+
+
+# Filters are sent with every request, and always the same few.
+_unquote = lru_cache(maxsize=1024)(unquote_plus)
+
+
+def _parse_query(text: str) -> dict[str, list[str]]:
+    query: dict[str, list[str]] = {}
+    for part in text.split("&"):
+        name, _, value = part.partition("=")
+        if "%" in part or "+" in part:
+            name, value = _unquote(name), _unquote(value)
+        if name:
+            query.setdefault(name, []).append(value)
+    return query
 
 
 @lru_cache(maxsize=512)
@@ -164,6 +190,10 @@ def _list_fields(model: type[msgspec.Struct]) -> frozenset[str]:
         for field in msgspec.structs.fields(model)
         if "list[" in str(field.type) or "List[" in str(field.type)
     )
+
+
+def _too_deep() -> BadJson:
+    return BadJson("The JSON is nested too deeply")
 
 
 def _parameter_error(

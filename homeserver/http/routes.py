@@ -45,6 +45,9 @@ class RateClass(enum.Enum):
     PROFILE = "profile"
     NONE = "none"
 
+    # Members are equal to themselves alone, and looked up several times a request.
+    __hash__ = object.__hash__
+
 
 @attrs.frozen(slots=True)
 class Route:

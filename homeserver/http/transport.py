@@ -1,7 +1,7 @@
 """The HTTP server: Twisted's protocol below, the dispatcher above.
 
-Bodies are spooled to a temporary file once they are large, and a request that exceeds the largest
-body any route takes is refused while it still arrives.
+Bodies are spooled to a temporary file once they are large, and one that exceeds what its route
+takes is refused while it still arrives.
 """
 
 from __future__ import annotations
@@ -14,15 +14,17 @@ from pathlib import Path
 from typing import Any, BinaryIO, ParamSpec, Protocol, TypeVar, cast
 
 import structlog
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IAddress, IReactorTime
+from twisted.internet.protocol import ServerFactory
 from twisted.internet.threads import deferToThread
 from twisted.python.failure import Failure
 from twisted.web import http
 from twisted.web.http_headers import Headers
 
-from homeserver.domain.errors import MatrixError, MethodNotAllowed, StorageFull, TooLarge
+from homeserver.domain.errors import InvalidParam, MatrixError, Overloaded, StorageFull, TooLarge
 from homeserver.http.answers import Answer, FileAnswer, error_answer
+from homeserver.http.connection import Connection
 from homeserver.http.dispatch import Dispatcher
 from homeserver.http.file_transfers import FileTransfer, file_transfer
 from homeserver.http.request import Request
@@ -40,6 +42,9 @@ CORS = (
     (b"Access-Control-Allow-Headers", [b"X-Requested-With, Content-Type, Authorization, Date"]),
     (b"Access-Control-Expose-Headers", [b"Retry-After, ETag"]),
 )
+# How long browsers may remember the above, in seconds.
+PREFLIGHT = Answer(b"", 200, b"text/plain", ((b"Access-Control-Max-Age", b"86400"),))
+
 READ_BYTES = 64 * 1024
 UPLOAD_READ_BYTES = 256 * 1024
 """How much is read from a connection at once, and while a large body arrives."""
@@ -70,39 +75,72 @@ class HttpRequest(http.Request):
 
     def __init__(self, channel: http.HTTPChannel, *args: Any, **kwargs: Any) -> None:
         super().__init__(channel, *args, **kwargs)
+        self._factory = cast("MatrixFactory", channel.factory)
         self._received_bytes = 0
+        self._most_bytes = IN_MEMORY_BYTES
         self._deferred: Deferred[Answer] | None = None
         self._route: Route | None = None
         self._disconnected = False
-        self._refused = False
+        self.refused = False
         self._transfer: FileTransfer | None = None
+        self._kept: BinaryIO | None = None
         self._counted = False
         self._started = time.monotonic()
 
-    @property
-    def _factory(self) -> MatrixFactory:
-        return cast("MatrixFactory", self.channel.factory)
+    def parseCookies(self) -> None:
+        """Nobody reads them."""
 
-    def gotLength(self, length: int | None) -> None:  # noqa: N802
-        if length is not None and length > self._factory.max_upload_bytes:
-            self._refuse_body(TooLarge())
-            length = 0
+    def requestReceived(self, command: bytes, path: bytes, version: bytes) -> None:
+        # Not Twisted's own, which reads forms into memory.
+        assert self.content is not None
+        self.content.seek(0)
+        self.method, self.uri, self.clientproto = command, path, version
+        self.process()
+
+    def gotLength(self, length: int | None) -> None:
         if length is not None and length <= IN_MEMORY_BYTES:
             super().gotLength(length)
             return
-        self.content = open_spool(self._factory.spool_directory)
+        try:
+            self._most_bytes = self._most_bytes_of_route()
+            if length is not None and length > self._most_bytes:
+                raise TooLarge()
+            self.content = self._spool()
+        except MatrixError as error:
+            self._refuse_body(error)
+            super().gotLength(0)
+            return
         # Fewer and larger reads: their number is most of what an upload costs.
         self._set_read_bytes(UPLOAD_READ_BYTES)
+
+    def _spool(self) -> BinaryIO:
+        try:
+            return open_spool(self._factory.spool_directory)
+        except OSError as error:
+            log.error("body_not_spooled", error=str(error))
+            raise StorageFull() from error
+
+    def _most_bytes_of_route(self) -> int:
+        """How large the body may be. Raises MatrixError when nobody wants it."""
+        method, target = cast("Connection", self.channel).target
+        if method == b"OPTIONS":
+            return IN_MEMORY_BYTES
+        path, _ = _path_and_query(target)
+        dispatcher = self._factory.dispatcher
+        route, _ = dispatcher.router.find(method.decode("ascii", "replace"), path)
+        if route.streams_body:
+            return self._factory.max_upload_bytes
+        return dispatcher.limits.max_body_bytes
 
     def _set_read_bytes(self, size: int) -> None:
         # Of Twisted's TCP transport; others, such as that of TLS, do not mind.
         cast("Any", self.channel.transport).bufferSize = size
 
-    def handleContentChunk(self, data: bytes) -> None:  # noqa: N802
-        if self._refused:
+    def handleContentChunk(self, data: bytes) -> None:
+        if self.refused:
             return
         self._received_bytes += len(data)
-        if self._received_bytes > self._factory.max_upload_bytes:
+        if self._received_bytes > self._most_bytes:
             self._refuse_body(TooLarge())
             return
         try:
@@ -117,7 +155,7 @@ class HttpRequest(http.Request):
         What is still under way is read and thrown away for a time: a client whose data meets a
         closed connection may never see the answer.
         """
-        self._refused = True
+        self.refused = True
         body = error_answer(error).body
         transport = self.channel.transport
         if transport is None:
@@ -131,22 +169,22 @@ class HttpRequest(http.Request):
         self._factory.reactor.callLater(LINGER_SECONDS, transport.loseConnection)
 
     def process(self) -> None:
-        if self._refused:
+        if self.refused:
             self.channel.loseConnection()
             return
         self._set_read_bytes(READ_BYTES)
         self._started = time.monotonic()
         method = self.method.decode("ascii", "replace")
-        path, _, query = self.uri.decode("utf-8", "surrogateescape").partition("?")
-        dispatcher = self._factory.dispatcher
         if method == "OPTIONS":
-            self._send(Answer(b"", 200, b"text/plain"))
+            self._send(PREFLIGHT)
             return
+        dispatcher = self._factory.dispatcher
         try:
+            if self._factory.in_flight.ended:
+                raise Overloaded(1000, "The server is stopping")
+            path, query = _path_and_query(self.uri)
             route, parameters = dispatcher.router.find(method, path)
         except MatrixError as error:
-            if isinstance(error, MethodNotAllowed) and method == "HEAD":
-                self.method = b"HEAD"
             self._send(error_answer(error))
             return
         self._route = route
@@ -164,9 +202,10 @@ class HttpRequest(http.Request):
             address=self._client_address(),
             received_ms=int(time.time() * 1000),
             id=f"{next(_request_numbers):x}",
+            json_depth=dispatcher.limits.json_depth,
         )
         self._deferred = Deferred.fromCoroutine(dispatcher.answer(route, request))
-        self._deferred.addCallbacks(self._send, self._failed)
+        self._deferred.addCallback(self._send).addErrback(self._failed)
 
     def _client_address(self) -> str:
         if self._factory.x_forwarded:
@@ -177,16 +216,24 @@ class HttpRequest(http.Request):
                     return str(ip_address(candidate))
                 except ValueError:
                     pass  # not an address: fall back to the peer's
-        return str(getattr(self.getClientAddress(), "host", ""))
+        address = str(getattr(self.getClientAddress(), "host", ""))
+        # A listener on :: has clients of both families.
+        return address.removeprefix("::ffff:")
 
     def _done(self) -> None:
         if self._counted:
             self._counted = False
             self._factory.in_flight.end()
+        if self._kept is not None:
+            self._kept.close()
 
     def _failed(self, failure: Failure) -> None:
         self._done()
-        # Only a cancelled request comes here: the dispatcher maps every other error.
+        # The dispatcher maps the errors of handlers: what comes here is a request that was
+        # cancelled, or a fault in sending.
+        if failure.check(CancelledError) is None:
+            path = None if self._route is None else self._route.paths[0]
+            log.error("answer_failed", path=path, exc_info=failure.value)
         if not self._disconnected:
             self.channel.loseConnection()
 
@@ -200,6 +247,9 @@ class HttpRequest(http.Request):
         headers = self.responseHeaders
         for name, values in CORS:
             headers.setRawHeaders(name, values)
+        if self._factory.in_flight.ending:
+            self.channel.persistent = False
+            headers.setRawHeaders(b"Connection", [b"close"])
         headers.setRawHeaders(b"Content-Type", [answer.content_type])
         for name, value in answer.headers:
             headers.addRawHeader(name, value)
@@ -242,14 +292,24 @@ class HttpRequest(http.Request):
             time.monotonic() - self._started,
         )
 
-    def connectionLost(self, reason: Failure) -> None:  # noqa: N802
+    def connectionLost(self, reason: Failure) -> None:
         self._disconnected = True
         if self._transfer is not None:
             self._transfer.stopProducing()
         if self._deferred is not None and self._route is not None and self._route.method == "GET":
             # Nobody waits for the answer to a read; writes are carried out to their end.
             self._deferred.cancel()
+        if self._counted:
+            self._kept, self.content = cast("BinaryIO", self.content), None
         super().connectionLost(reason)
+
+
+def _path_and_query(target: bytes) -> tuple[str, str]:
+    try:
+        path, _, query = target.decode("ascii").partition("?")
+    except UnicodeDecodeError:
+        raise InvalidParam("The request's target is not ASCII") from None
+    return path, query
 
 
 def _on_reactors_threads(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Awaitable[T]:
@@ -257,7 +317,14 @@ def _on_reactors_threads(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs
 
 
 class InFlight(Protocol):
-    """Who counts the requests that are being answered."""
+    """Who counts the requests that are being answered, until the server stops.
+
+    Once it is ``ending``, a connection closes with the answer it waits for; when it has ``ended``,
+    nothing is answered any more.
+    """
+
+    ending: bool
+    ended: bool
 
     def begin(self) -> None:
         """A request arrived."""
@@ -268,13 +335,16 @@ class InFlight(Protocol):
         ...
 
 
-class MatrixFactory(http.HTTPFactory):
-    """A listener's factory.
+class MatrixFactory(ServerFactory):
+    """Makes the connections of a listener.
 
     Large bodies are spooled in ``spool_directory``, by default the system's for temporary files:
     on the file system where media is stored they need not be copied there. ``run_in_thread`` reads
-    from disk what is sent.
+    from disk what is sent. ``idle_seconds`` is how long a connection may say nothing, or take for a
+    request.
     """
+
+    noisy = False
 
     def __init__(
         self,
@@ -286,9 +356,10 @@ class MatrixFactory(http.HTTPFactory):
         x_forwarded: bool = False,
         spool_directory: Path | None = None,
         run_in_thread: RunInThread = _on_reactors_threads,
-        idle_seconds: int = 120,
+        idle_seconds: float = 120,
     ) -> None:
-        super().__init__(timeout=idle_seconds, reactor=reactor)
+        self.reactor = reactor
+        self.idle_seconds = idle_seconds
         self.dispatcher = dispatcher
         self.max_upload_bytes = max_upload_bytes
         self.in_flight = in_flight
@@ -296,11 +367,10 @@ class MatrixFactory(http.HTTPFactory):
         self.spool_directory = spool_directory
         self.run_in_thread = run_in_thread
 
-    def buildProtocol(self, addr: IAddress | None) -> Any:  # noqa: N802
-        protocol = super().buildProtocol(addr)
-        if protocol is not None:
-            protocol.requestFactory = HttpRequest
-        return protocol
+    def buildProtocol(self, addr: IAddress | None) -> Connection:
+        connection = Connection(self.reactor, self.idle_seconds, HttpRequest)
+        connection.factory = self
+        return connection
 
     def log(self, request: http.Request) -> None:
         """Requests are logged and counted by the dispatcher, not as an access log here."""

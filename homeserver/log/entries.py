@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import attrs
 
-from homeserver.domain.identifiers import RoomId, UserId
+from homeserver.domain.identifiers import DeviceId, RoomId, UserId
 from homeserver.ports.events import EventAppend
 from homeserver.ports.receipts import ReceiptRow
 
@@ -65,3 +65,36 @@ class PresenceEntry(Entry):
 
     user_id: UserId
     content: Mapping[str, object]
+
+
+@attrs.frozen(slots=True)
+class ToDeviceEntry(Entry):
+    """Messages came for devices of users of this shard."""
+
+    recipients: tuple[tuple[UserId, DeviceId], ...]
+
+
+@attrs.frozen(slots=True)
+class DeviceListEntry(Entry):
+    """The keys of a user or of their devices changed, which those see who share a room with them.
+
+    ``room_nids`` are the rooms the user is in.
+    """
+
+    user_id: UserId
+    room_nids: tuple[int, ...]
+
+
+@attrs.frozen(slots=True)
+class UserSignaturesEntry(Entry):
+    """A user signed the keys of others, which the user alone sees."""
+
+    user_id: UserId
+    signed: tuple[UserId, ...]
+
+
+@attrs.frozen(slots=True)
+class OneTimeKeysEntry(Entry):
+    """One-time or fallback keys of devices were uploaded or claimed. Not stored."""
+
+    devices: tuple[tuple[UserId, DeviceId], ...]

@@ -69,7 +69,7 @@ class Chain:
 @attrs.define(slots=True, eq=False)
 class _Pending:
     deferred: Deferred[Any]
-    entry: Entry | None
+    entries: Sequence[Entry]
     work: Work | None
     chain: Chain | None
 
@@ -123,17 +123,24 @@ class Log:
         Fails with what made its row fail, or with DatabaseUnavailable when an event that it was
         built on failed.
         """
-        return self._queue(EventEntry(shard, append.stored.position, append), None, chain)
+        return self.append_events([append], shard, chain)
+
+    def append_events(
+        self, appends: Sequence[EventAppend], shard: int, chain: Chain
+    ) -> Deferred[None]:
+        """Append events that are stored together or not at all; as ``append_event``."""
+        entries = [EventEntry(shard, append.stored.position, append) for append in appends]
+        return self._queue(entries, None, chain)
 
     def append(self, entry: Entry, work: Callable[[Transaction], T] | None = None) -> Deferred[T]:
         """Append an entry, with the work that stores it (none for what is not stored)."""
-        return cast("Deferred[T]", self._queue(entry, work, None))
+        return cast("Deferred[T]", self._queue([entry], work, None))
 
     def write(
         self, work: Callable[Concatenate[Transaction, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> Deferred[T]:
         """See :class:`homeserver.ports.database.Transactions`."""
-        return self._queue(None, lambda tx: work(tx, *args, **kwargs), None)
+        return self._queue((), lambda tx: work(tx, *args, **kwargs), None)
 
     async def read(
         self, work: Callable[Concatenate[Transaction, P], T], *args: P.args, **kwargs: P.kwargs
@@ -148,9 +155,11 @@ class Log:
             self._idle.append(deferred)
             await deferred
 
-    def _queue(self, entry: Entry | None, work: Work | None, chain: Chain | None) -> Deferred[Any]:
+    def _queue(
+        self, entries: Sequence[Entry], work: Work | None, chain: Chain | None
+    ) -> Deferred[Any]:
         deferred: Deferred[Any] = Deferred()
-        self._pending.append(_Pending(deferred, entry, work, chain))
+        self._pending.append(_Pending(deferred, entries, work, chain))
         if not self._committing:
             self._committing = True
             Deferred.fromCoroutine(self._commit_all())
@@ -172,9 +181,10 @@ class Log:
                 self._fail(item, DatabaseUnavailable(500, "An earlier change was not stored"))
             else:
                 standing.append(item)
-        events = [i.entry.append for i in standing if isinstance(i.entry, EventEntry)]
+        entries = [entry for item in standing for entry in item.entries]
+        events = [entry.append for entry in entries if isinstance(entry, EventEntry)]
         works = [i.work for i in standing]
-        marks = self._marks(standing)
+        marks = self._marks(entries)
         results: list[Any]
         if not events and not marks and not any(works):
             results = [None] * len(standing)
@@ -200,7 +210,7 @@ class Log:
             self._observe_batch(len(standing), time.monotonic() - started)
         for shard, mark in marks:
             self._reserved[shard] = mark
-        self._publish(standing)
+        self._publish(entries)
         for item, result in zip(standing, results, strict=True):
             item.deferred.callback(result)
 
@@ -218,20 +228,17 @@ class Log:
             item.chain.snap()
         item.deferred.errback(Failure(error))
 
-    def _marks(self, batch: list[_Pending]) -> list[tuple[int, int]]:
+    def _marks(self, entries: Sequence[Entry]) -> list[tuple[int, int]]:
         highest: dict[int, int] = {}
-        for item in batch:
-            if item.entry is not None:
-                shard = item.entry.shard
-                highest[shard] = max(highest.get(shard, 0), item.entry.position)
+        for entry in entries:
+            highest[entry.shard] = max(highest.get(entry.shard, 0), entry.position)
         return [
             (shard, position + RESERVED)
             for shard, position in highest.items()
             if position > self._reserved[shard]
         ]
 
-    def _publish(self, batch: list[_Pending]) -> None:
-        entries = [item.entry for item in batch if item.entry is not None]
+    def _publish(self, entries: Sequence[Entry]) -> None:
         if not entries:
             return
         for entry in entries:

@@ -14,8 +14,10 @@ import attrs
 
 from homeserver.domain.errors import InvalidParam
 
-# Positions are stored in 64 bits.
-_POSITION: Final = r"(0|[1-9][0-9]{0,17})"
+POSITION_DIGITS: Final = 18
+"""Positions are stored in 64 bits."""
+
+_POSITION: Final = rf"(0|[1-9][0-9]{{0,{POSITION_DIGITS - 1}}})"
 _POSITIONS: Final = re.compile(rf"s{_POSITION}(_{_POSITION})*", re.ASCII)
 _PLACE: Final = re.compile(rf"t{_POSITION}(?:_(-?[1-9][0-9]{{0,8}}))?", re.ASCII)
 

@@ -101,12 +101,16 @@ class NotificationRow:
 
 @attrs.frozen(slots=True)
 class RedactionRow:
-    """That an event is replaced by its redacted form."""
+    """That an event is replaced by its redacted form.
+
+    ``member`` is whose member event it is, if it is one: it names nobody any more.
+    """
 
     target_nid: int
     pdu: bytes
     redacted_by: EventId
     was_related: bool
+    member: UserId | None = None
 
 
 @attrs.frozen(slots=True)

@@ -108,9 +108,7 @@ class RoomStore(Protocol):
         """State that began in (after, until] and still held at ``until``."""
         ...
 
-    async def state_history(
-        self, room_nid: int, keys: list[tuple[str, str]]
-    ) -> list[StateSpan]:
+    async def state_history(self, room_nid: int, keys: list[tuple[str, str]]) -> list[StateSpan]:
         """All that ever held some places, oldest first."""
         ...
 

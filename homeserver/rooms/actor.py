@@ -246,7 +246,7 @@ class RoomActor:
         following: Callable[[RoomId], Sequence[NewEvent]],
         new_room: NewRoom,
     ) -> list[EventAppend]:
-        """Build the events that make the room, for ``queue`` to append one after the other.
+        """Build the events that make the room, for ``queue_together``.
 
         Raises as :meth:`append`; the actor is of no use then.
         """
@@ -259,10 +259,12 @@ class RoomActor:
         """Hand an event that was built to the log; resolves after its commit."""
         return self._log.append_event(append, self.view.shard, self._chain)
 
+    def queue_together(self, appends: Sequence[EventAppend]) -> Deferred[None]:
+        """Hand events that were built to the log, which stores all of them or none."""
+        return self._log.append_events(appends, self.view.shard, self._chain)
+
     def _auth_keys(self, new: NewEvent) -> list[StateKey]:
-        return auth_event_keys(
-            self.view.version, new.type, new.state_key, new.sender, new.content
-        )
+        return auth_event_keys(self.view.version, new.type, new.state_key, new.sender, new.content)
 
     def _build(self, new: NewEvent) -> Event:
         version = self.view.version
@@ -393,12 +395,12 @@ class RoomActor:
             if event.nid == redaction.target_nid:
                 self.view.replace(_redacted_form(event, redaction))
                 break
+        if redaction.member is not None:
+            self.view.forget_name(redaction.member, redaction.target_nid)
         for nid, replaced in self._uncommitted.items():
             if replaced is not None and replaced.nid == redaction.target_nid:
                 self._uncommitted[nid] = _redacted_form(replaced, redaction)
-        self._events.replace(
-            redaction.target_nid, lambda stored: _redacted_form(stored, redaction)
-        )
+        self._events.replace(redaction.target_nid, lambda stored: _redacted_form(stored, redaction))
 
 
 def _nothing(tx: Transaction) -> None:
@@ -447,4 +449,5 @@ def _redaction_row(event: Event, target: StoredEvent | None) -> RedactionRow | N
         pdu=redacted.pdu,
         redacted_by=event.event_id,
         was_related=relation_of(target.event.content) is not None,
+        member=UserId(target.event.state_key or "") if target.event.type == MEMBER else None,
     )

@@ -164,11 +164,8 @@ class RoomDirectory:
         appends = actor.begin(creation, following, new_room)
         self._nids[actor.view.room_id] = nid
         self._keep(actor)
-        committed = [actor.queue(append) for append in appends]
-        for deferred in committed[:-1]:
-            # What fails one of them fails the last as well.
-            deferred.addErrback(lambda _: None)
-        return actor, [append.stored for append in appends], committed[-1]
+        committed = actor.queue_together(appends)
+        return actor, [append.stored for append in appends], committed
 
     # --- keeping current
 
@@ -207,4 +204,3 @@ class RoomDirectory:
             actor = self._actors[nid]
             if nid not in pinned and not actor.busy:
                 self._drop(actor)
-

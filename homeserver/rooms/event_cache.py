@@ -69,9 +69,7 @@ class EventCache:
         try:
             events = await self.store.by_nid(nids)
             return [
-                self._replaced[e.nid](e)
-                if e.nid in self._replaced and e.redacted_by is None
-                else e
+                self._replaced[e.nid](e) if e.nid in self._replaced and e.redacted_by is None else e
                 for e in events
             ]
         finally:

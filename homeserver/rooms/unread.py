@@ -145,9 +145,7 @@ class UnreadCounter:
                 ignored,
                 [q.room.nid for q in asked],
                 until,
-                individual=[
-                    q.room.nid for q in asked if q.counting is CountingClass.INDIVIDUAL
-                ],
+                individual=[q.room.nid for q in asked if q.counting is CountingClass.INDIVIDUAL],
             ):
                 found[thread.room_nid][thread.thread_root] = _counts_of(thread)
         for question in questions:
@@ -348,12 +346,8 @@ def _read_to(room: RoomView, user_id: UserId, user_room: UserRoom) -> Place:
     """Up to where a user has read a room, by their unthreaded receipts and their last join."""
     receipt = room.read_receipt(user_id)
     if receipt is None or receipt.read_position < user_room.joined_position:
-        return Place(
-            user_room.joined_position, user_room.ordinal, user_room.room_highlight_ordinal
-        )
-    return Place(
-        receipt.read_position, receipt.read_ordinal, receipt.read_room_highlight_ordinal
-    )
+        return Place(user_room.joined_position, user_room.ordinal, user_room.room_highlight_ordinal)
+    return Place(receipt.read_position, receipt.read_ordinal, receipt.read_room_highlight_ordinal)
 
 
 def _in_class(counts: Counts, counting: CountingClass) -> Counts:

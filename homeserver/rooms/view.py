@@ -208,6 +208,12 @@ class RoomView:
             if event.nid == redacted.nid:
                 self.previous[nid] = redacted
 
+    def forget_name(self, user_id: UserId, nid: int) -> None:
+        """The member event that named a user was redacted."""
+        member = self.members.get(user_id)
+        if member is not None and member.nid == nid:
+            self.members[user_id] = member._replace(display_name=None)
+
     def apply_receipts(self, receipts: tuple[ReceiptRow, ...]) -> None:
         """Take in receipts that moved."""
         self.fragments.clear()

@@ -97,9 +97,7 @@ def _identify(tx: Transaction, server_name: ServerName, shards: int) -> list[int
             "INSERT INTO settings (name, value) VALUES",
             [("server_name", server_name), ("shards", str(shards))],
         )
-        tx.insert(
-            "INSERT INTO shards (shard, high_water) VALUES", [(n, 0) for n in range(shards)]
-        )
+        tx.insert("INSERT INTO shards (shard, high_water) VALUES", [(n, 0) for n in range(shards)])
     elif settings["server_name"] != server_name:
         raise ConfigError(
             "configuration",

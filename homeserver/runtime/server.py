@@ -10,6 +10,7 @@ from typing import Any
 
 import structlog
 from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
 
 from homeserver.runtime.config import Config
 
@@ -55,10 +56,13 @@ def _install() -> None:
 
 
 def run(config: Config) -> None:
-    """Serve until SIGTERM or SIGINT. Raises ConfigError for what turns out to be wrong."""
+    """Serve until SIGTERM or SIGINT.
+
+    Raises ConfigError for what turns out to be wrong, and whatever else keeps it from starting.
+    """
     reactor = install_reactor()
     # Only now: these modules import the reactor.
-    from homeserver.runtime.listeners import listen
+    from homeserver.runtime.listeners import accept, listen
     from homeserver.runtime.logging import begin_twisted_logging, configure_logging
     from homeserver.runtime.wiring import build
 
@@ -66,37 +70,38 @@ def run(config: Config) -> None:
     begin_twisted_logging()
     server = build(config, reactor)
     ports = listen(config, reactor, server)
+    failures: list[Failure] = []
 
     async def start() -> None:
         await server.start()
+        accept(ports)
         log.info("server_started", name=config.server.name, url=config.local_url)
 
     async def stop() -> None:
         log.info("server_stopping")
         for port in ports:
             await _maybe(port.stopListening())
+        server.in_flight.last_call()
         server.sync.stop()
-        await server.in_flight.ended(GRACE_SECONDS)
+        await server.in_flight.drained(GRACE_SECONDS)
         await server.stop()
         log.info("server_stopped")
 
-    def started() -> None:
-        Deferred.fromCoroutine(start()).addErrback(lambda failure: _give_up(reactor, failure))
+    def give_up(failure: Failure) -> None:
+        failures.append(failure)
+        reactor.stop()
 
-    reactor.callWhenRunning(started)
+    reactor.callWhenRunning(lambda: Deferred.fromCoroutine(start()).addErrback(give_up))
     reactor.addSystemEventTrigger("before", "shutdown", lambda: Deferred.fromCoroutine(stop()))
     # What was made up to here lives as long as the process: collections need not look at it.
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 50)
     reactor.run()
+    for failure in failures:
+        failure.raiseException()
 
 
 async def _maybe(result: Any) -> None:
     if isinstance(result, Deferred):
         await result
-
-
-def _give_up(reactor: Any, failure: Any) -> None:
-    log.error("server_failed_to_start", error=failure.getTraceback())
-    reactor.stop()

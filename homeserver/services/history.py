@@ -16,6 +16,7 @@ from homeserver.domain.visibility import may_peek_at_event, parse_history_visibi
 from homeserver.log.tokens import TimelineToken
 from homeserver.ports.clock import Clock
 from homeserver.ports.events import StoredEvent
+from homeserver.ports.relations import RelationStore
 from homeserver.ports.rooms import Order
 from homeserver.rooms.directory import RoomDirectory
 from homeserver.rooms.presentation import Presenter, Reader
@@ -55,8 +56,14 @@ class History:
     """Reads rooms on behalf of users, who see what their membership allows."""
 
     def __init__(
-        self, directory: RoomDirectory, presenter: Presenter, visibility: Visibility, clock: Clock
+        self,
+        directory: RoomDirectory,
+        presenter: Presenter,
+        visibility: Visibility,
+        relations: RelationStore,
+        clock: Clock,
     ) -> None:
+        self._relations = relations
         self._directory = directory
         self._events = directory.events
         self._presenter = presenter
@@ -75,10 +82,16 @@ class History:
         user_room = await self._directory.store.room_of_user(user_id, view.nid)
         if user_room is not None and user_room.joined_position and not user_room.forgotten:
             return view
-        event = view.state.get(VISIBILITY)
-        if may_peek_at_event(parse_history_visibility(event.event.content if event else None)):
+        if _may_peek(view):
             return view
         raise Forbidden("You are not in this room")
+
+    async def readable_for_event(self, room_id: RoomId, user_id: UserId) -> RoomView:
+        """As ``readable``, but raises NotFound: so is every event that a user may not read."""
+        try:
+            return await self.readable(room_id, user_id)
+        except Forbidden:
+            raise NotFound("Event not found") from None
 
     async def page(
         self,
@@ -97,39 +110,58 @@ class History:
         Without ``start`` it begins at the newest event (or at the first one). It ends at ``stop``,
         after ``limit`` events, or where nothing more can be seen.
         """
+        reader = await self.reader(view, user_id, device_id)
         if start is None:
-            start = TimelineToken(view.position) if backwards else TimelineToken(0)
+            start = TimelineToken(min(view.position, reader.until) if backwards else 0)
         found: list[StoredEvent] = []
         memberships: dict[int, str] = {}
         place = start
         looked = 0
         size = max(limit, 20)
-        more = True
+        more = not definition.is_pass_none
         while more and len(found) < limit and looked < LOOKED_THROUGH:
             batch = await self._read(view, place, stop, backwards, size + 1)
             more = len(batch) > size
             batch = batch[:size]
+            looked += len(batch)
             seen, theirs = await self._visibility.visible(view, user_id, batch)
             memberships.update(theirs)
-            visible = {e.nid for e in seen}
-            for index, event in enumerate(batch):
-                looked += 1
-                place = _beyond(event, backwards=backwards)
-                if event.nid in visible and matches(definition, event):
-                    found.append(event)
-                    if len(found) == limit:
-                        more = more or index + 1 < len(batch)
-                        break
+            found += (await self._wanted(view, seen, definition))[: limit - len(found)]
+            if len(found) == limit:
+                more = more or found[-1] is not batch[-1]
+                place = _beyond(found[-1], backwards=backwards)
+            elif batch:
+                place = _beyond(batch[-1], backwards=backwards)
         end = place if more else None
-        reader = Reader(user_id, device_id)
         now = self._clock.now_ms()
-        events = await self._presenter.present(
-            found, now, reader, view.room_id, memberships, view
-        )
+        events = await self._presenter.present(found, now, reader, view.room_id, memberships, view)
         state: list[bytes] = []
         if definition.lazy_load_members:
             state = await self.members_of_senders(view, found, reader)
         return Page(events, start, end, state)
+
+    async def reader(self, view: RoomView, user_id: UserId, device_id: DeviceId | None) -> Reader:
+        """The user as a reader, who does not see what came after they left."""
+        if view.is_joined(user_id):
+            return Reader(user_id, device_id)
+        until = await self.last_visible_position(view, user_id)
+        return Reader(user_id, device_id, until=until)
+
+    async def _wanted(
+        self, view: RoomView, events: Sequence[StoredEvent], definition: CompiledRoomEventFilter
+    ) -> list[StoredEvent]:
+        """The events that a filter lets pass."""
+        passed = [e for e in events if matches(definition, e)]
+        rel_types, senders = definition.related_by_rel_types, definition.related_by_senders
+        if passed and (rel_types is not None or senders is not None):
+            related = await self._relations.having_related(
+                view.nid,
+                [e.event.event_id for e in passed],
+                rel_types=list(rel_types) if rel_types is not None else None,
+                senders=list(senders) if senders is not None else None,
+            )
+            passed = [e for e in passed if e.event.event_id in related]
+        return passed
 
     async def _read(
         self,
@@ -192,13 +224,9 @@ class History:
     ) -> bytes:
         """One event as the client receives it."""
         stored, memberships = await self.event(view, user_id, event_id)
+        reader = await self.reader(view, user_id, device_id)
         presented = await self._presenter.present(
-            [stored],
-            self._clock.now_ms(),
-            Reader(user_id, device_id),
-            view.room_id,
-            memberships,
-            view,
+            [stored], self._clock.now_ms(), reader, view.room_id, memberships, view
         )
         return presented[0]
 
@@ -223,22 +251,23 @@ class History:
         after = await store.timeline(view.nid, after=order, backwards=False, limit=limit - half)
         seen, theirs = await self._visibility.visible(view, user_id, [*before, *after])
         memberships |= theirs
-        visible = {e.nid for e in seen}
-        before_shown = [e for e in before if e.nid in visible and matches(definition, e)]
-        after_shown = [e for e in after if e.nid in visible and matches(definition, e)]
-        reader = Reader(user_id, device_id)
+        visible = [e for e in before if e in seen]
+        before_shown = await self._wanted(view, visible, definition)
+        visible = [e for e in after if e in seen]
+        after_shown = await self._wanted(view, visible, definition)
+        reader = await self.reader(view, user_id, device_id)
         shown = [stored, *before_shown, *after_shown]
         presented = await self._presenter.present(
             shown, self._clock.now_ms(), reader, view.room_id, memberships, view
         )
         last = after[-1] if after else stored
         first = before[-1] if before else stored
-        lazy = definition.lazy_load_members
         state = await self.state_at(
             view,
-            last.position,
+            visible[-1].position if visible else stored.position,
             reader,
-            members={e.event.sender for e in shown} if lazy else None,
+            definition=definition,
+            members={e.event.sender for e in shown} if definition.lazy_load_members else None,
         )
         return Context(
             event=presented[0],
@@ -257,15 +286,16 @@ class History:
         *,
         types: list[str] | None = None,
         members: set[UserId] | None = None,
+        definition: CompiledRoomEventFilter | None = None,
     ) -> list[bytes]:
         """The room's state at a position; with ``members`` only the member events of these."""
         spans = await self._directory.store.state_at(view.nid, position, types)
         if members is not None:
             spans = [s for s in spans if s.type != MEMBER or s.state_key in members]
-        events = await self._events.fetch(s.event_nid for s in spans)
-        return await self._presenter.present(
-            list(events.values()), self._clock.now_ms(), reader, view.room_id
-        )
+        events = list((await self._events.fetch(s.event_nid for s in spans)).values())
+        if definition is not None:
+            events = [e for e in events if matches(definition, e)]
+        return await self._presenter.present(events, self._clock.now_ms(), reader, view.room_id)
 
     async def members_of_senders(
         self, view: RoomView, events: Sequence[StoredEvent], reader: Reader
@@ -279,23 +309,30 @@ class History:
         )
 
     async def last_visible_position(self, view: RoomView, user_id: UserId) -> int:
-        """The newest position whose state the user may see: now, or when they left."""
-        if view.is_joined(user_id):
+        """The newest position whose state the user may see: now, or when they left the room."""
+        if view.is_joined(user_id) or _may_peek(view):
             return view.position
-        user_room = await self._directory.store.room_of_user(user_id, view.nid)
-        if user_room is not None and user_room.joined_position:
-            return user_room.position
-        return view.position
+        left = (await self._visibility.history(view, user_id)).last_departure
+        return left if left is not None and left > 0 else view.position
 
     async def nearest_to_time(
         self, view: RoomView, user_id: UserId, ts: int, *, backwards: bool
     ) -> StoredEvent:
         """The event nearest to a time, if the user may see it; else NotFound."""
-        found = await self._events.store.nearest_to_time(view.nid, ts, backwards=backwards)
-        seen, _ = await self._visibility.visible(view, user_id, found)
-        if not seen:
-            raise NotFound("There is no event in this direction")
-        return seen[0]
+        for limit in (1, LOOKED_THROUGH):
+            found = await self._events.store.nearest_to_time(
+                view.nid, ts, backwards=backwards, limit=limit
+            )
+            seen, _ = await self._visibility.visible(view, user_id, found)
+            if seen:
+                return seen[0]
+        raise NotFound("There is no event in this direction")
+
+
+def _may_peek(view: RoomView) -> bool:
+    """Whether everyone may see the room as it is."""
+    event = view.state.get(VISIBILITY)
+    return may_peek_at_event(parse_history_visibility(event.event.content if event else None))
 
 
 def matches(definition: CompiledRoomEventFilter, stored: StoredEvent) -> bool:

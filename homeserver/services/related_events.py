@@ -9,7 +9,7 @@ from typing import Literal
 
 import attrs
 
-from homeserver.domain.identifiers import DeviceId, EventId, UserId
+from homeserver.domain.identifiers import EventId
 from homeserver.log.tokens import TimelineToken
 from homeserver.ports.clock import Clock
 from homeserver.ports.relations import RelationStore
@@ -65,6 +65,7 @@ class RelatedEvents:
         """Events that relate to ``target``, newest first when ``backwards``."""
         after, until = (stop, start) if backwards else (start, stop)
         found = await self._relations.related(
+            view.nid,
             target,
             rel_type=rel_type,
             event_type=event_type,
@@ -81,7 +82,7 @@ class RelatedEvents:
         assert reader.user_id is not None
         seen, memberships = await self._visibility.visible(view, reader.user_id, events)
         presented = await self._presenter.present(
-            seen, self._clock.now_ms(), reader, view.room_id, memberships
+            seen, self._clock.now_ms(), reader, view.room_id, memberships, view
         )
         following = None
         if more and events:
@@ -92,26 +93,29 @@ class RelatedEvents:
     async def threads(
         self,
         view: RoomView,
-        user_id: UserId,
-        device_id: DeviceId | None,
+        reader: Reader,
         *,
         include: Literal["all", "participated"],
         before: int | None,
         limit: int,
     ) -> tuple[list[bytes], str | None]:
         """The roots of a room's threads, most recently active first, and the next page."""
+        assert reader.user_id is not None
         found = await self._relations.threads(
             view.nid,
-            participated_by=user_id if include == "participated" else None,
+            participated_by=reader.user_id if include == "participated" else None,
             before=before,
             limit=limit + 1,
         )
         page = found[:limit]
         roots = await self._events.fetch_ids([root for root, _ in page])
-        events = [roots[root] for root, _ in page if root in roots]
-        seen, memberships = await self._visibility.visible(view, user_id, events)
+        # A root that is named may be an event of another room.
+        events = [
+            roots[root] for root, _ in page if root in roots and roots[root].room_nid == view.nid
+        ]
+        seen, memberships = await self._visibility.visible(view, reader.user_id, events)
         presented = await self._presenter.present(
-            seen, self._clock.now_ms(), Reader(user_id, device_id), view.room_id, memberships
+            seen, self._clock.now_ms(), reader, view.room_id, memberships, view
         )
         following = str(page[-1][1]) if len(found) > limit else None
         return presented, following

@@ -42,7 +42,7 @@ class RelationRules:
         being sent, and Unknown for a thread that cannot start where it wants to.
         """
         relation = relation_of(new.content)
-        if relation is None or relation.target_event_id is None:
+        if relation is None or relation.target_event_id is None or _is_unstorable(new, relation):
             yield
         elif relation.rel_type == ANNOTATION and relation.key is not None:
             annotation = (relation.target_event_id, new.sender, new.type, relation.key)
@@ -73,6 +73,12 @@ class RelationRules:
             return
         if not can_be_thread_root(stored.event.content):
             raise Unknown("A thread cannot start at an event that relates to another event")
+
+
+def _is_unstorable(new: NewEvent, relation: Relation) -> bool:
+    """Whether the event will be refused anyway, for what databases cannot look for."""
+    texts = (new.type, relation.rel_type, relation.target_event_id, relation.key)
+    return any(text is not None and "\0" in text for text in texts)
 
 
 def _in_tail(actor: RoomActor, event_id: EventId) -> StoredEvent | None:

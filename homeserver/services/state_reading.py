@@ -60,6 +60,8 @@ class StateReading:
     async def _event(self, sight: _Sight, key: StateKey) -> StoredEvent:
         view = sight.view
         found: StoredEvent | None = None
+        if "\0" in key[0]:
+            raise NotFound("The room has no such state")  # nor could any database look for it
         if sight.position is not None:
             spans = await self._directory.store.state_at(view.nid, sight.position, [key[0]])
             nids = [span.event_nid for span in spans if span.state_key == key[1]]

@@ -37,9 +37,7 @@ def room_summary(room: RoomView, reader: UserId) -> dict[str, object]:
     return summary
 
 
-def _members(
-    room: RoomView, reader: UserId, memberships: tuple[str, ...]
-) -> Iterator[UserId]:
+def _members(room: RoomView, reader: UserId, memberships: tuple[str, ...]) -> Iterator[UserId]:
     for user_id, member in room.members.items():
         if user_id != reader and member.membership in memberships:
             yield user_id

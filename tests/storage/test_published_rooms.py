@@ -107,3 +107,16 @@ async def test_types_are_told_apart(rooms: RoomsServer, store: SqlPublishedRoomS
     assert await names(store, DirectoryQuery(10, room_types=("m.space",))) == ["space"]
     assert await names(store, DirectoryQuery(10, room_types=("",))) == ["room"]
     assert await names(store, DirectoryQuery(10, room_types=())) == []
+
+
+async def test_what_a_database_cannot_hold_does_no_harm(
+    rooms: RoomsServer, store: SqlPublishedRoomStore
+) -> None:
+    alice = rooms.person("alice")
+    await alice.creates_room(
+        name="a\0b", visibility="public", creation_content={"type": "org\0example"}
+    )
+
+    assert await names(store, DirectoryQuery(10)) == ["a\0b"]
+    assert await names(store, DirectoryQuery(10, search_term="a\0B")) == ["a\0b"]
+    assert await names(store, DirectoryQuery(10, room_types=("org\0example",))) == ["a\0b"]

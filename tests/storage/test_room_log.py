@@ -76,3 +76,63 @@ async def test_a_transaction_that_was_used_long_ago_is_found(rooms: RoomsServer)
 
     assert again.json == first.json
     await restarted.close()
+
+
+async def test_texts_that_a_database_cannot_hold_are_refused_or_kept_as_they_are(
+    rooms: RoomsServer,
+) -> None:
+    alice, bob = rooms.person("alice"), rooms.person("bob")
+    room_id = await alice.creates_room(preset="public_chat", name="a\0b", topic="\0")
+    member = {"membership": "join", "displayname": "B\0b"}
+    await bob.sets(room_id, "m.room.member", member, bob.user_id)
+    key = {"rel_type": "m.annotation", "event_id": "$e", "key": "\0"}
+    thread = {"rel_type": "m.thread", "event_id": "$\0"}
+
+    answers = [
+        await alice.send(room_id, {}, type="a%00b"),
+        await alice.send(room_id, {}, txn_id="a%00b"),
+        await alice.set_state(room_id, "org.example", {}, "a\0b"),
+        await alice.send(room_id, {"m.relates_to": key}, type="m.reaction"),
+        await alice.post("/publicRooms", {"filter": {"generic_search_term": "\0"}}),
+        await alice.send(room_id, {"m.relates_to": thread}),
+    ]
+    await bob.leaves(room_id)
+    left = await bob.get(f"/rooms/{room_id}/state/a%00b/c%00d")
+
+    assert [answer.status for answer in answers[:5]] == [400, 400, 400, 400, 200]
+    assert answers[5].status in (200, 400)
+    assert left.status == 404
+    assert await rooms.content(room_id, "m.room.name") == {"name": "a\0b"}
+    await alice.sends(room_id, "the room goes on")
+
+
+async def test_a_redacted_member_event_names_nobody(rooms: RoomsServer) -> None:
+    alice, bob = rooms.person("alice"), rooms.person("bob")
+    room_id = await alice.creates_room(preset="public_chat")
+    rude = {"membership": "join", "displayname": "Rude", "avatar_url": "mxc://hs/rude"}
+    await bob.sets(room_id, "m.room.member", {**rude, "displayname": "Bob"}, bob.user_id)
+    named = await bob.sets(room_id, "m.room.member", rude, bob.user_id)
+    path = f"/rooms/{room_id}/joined_members"
+    assert (await alice.get(path)).json["joined"][bob.user_id]["display_name"] == "Rude"
+
+    await alice.redact(room_id, named)
+
+    assert (await alice.get(path)).json["joined"][bob.user_id] == {}
+    view = (await rooms.actor(room_id)).view
+    assert view.is_joined(bob.user_id)
+    assert view.members[bob.user_id].display_name is None
+
+
+async def test_a_redacted_member_event_of_the_past_leaves_the_present_name(
+    rooms: RoomsServer,
+) -> None:
+    alice, bob = rooms.person("alice"), rooms.person("bob")
+    room_id = await alice.creates_room(preset="public_chat")
+    join = {"membership": "join", "displayname": "Rude"}
+    rude = await bob.sets(room_id, "m.room.member", join, bob.user_id)
+    await bob.sets(room_id, "m.room.member", {**join, "displayname": "Bob"}, bob.user_id)
+
+    await alice.redact(room_id, rude)
+
+    joined = (await alice.get(f"/rooms/{room_id}/joined_members")).json["joined"]
+    assert joined[bob.user_id] == {"display_name": "Bob"}

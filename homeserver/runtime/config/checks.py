@@ -12,7 +12,12 @@ from homeserver.domain.identifiers import is_server_name
 from homeserver.domain.room_versions import ROOM_VERSIONS
 from homeserver.runtime.config.config import Config
 from homeserver.runtime.config.error import ConfigError, show_value
-from homeserver.runtime.config.sections import DatabaseSection, MediaSection, ServerSection
+from homeserver.runtime.config.sections import (
+    DatabaseSection,
+    LimitsSection,
+    MediaSection,
+    ServerSection,
+)
 
 
 @attrs.frozen
@@ -38,6 +43,7 @@ def _findings(config: Config) -> Iterator[_Wrong]:
     yield from _registration(config)
     yield from _auth(config)
     yield from _media(config.media)
+    yield from _limits(config.limits)
     yield from _metrics(config)
     yield from _rooms(config)
     yield from _well_known(config)
@@ -116,6 +122,12 @@ def _media(media: MediaSection) -> Iterator[_Wrong]:
             allowed = f"no larger than media.max_pixels ({media.max_pixels})"
             shown = f"{size.width}x{size.height}"
             yield _Wrong(f"media.thumbnail_sizes[{index}]", size, allowed, shown=shown)
+
+
+def _limits(limits: LimitsSection) -> Iterator[_Wrong]:
+    if limits.overload_lag_seconds < limits.shedding_lag_seconds:
+        allowed = f"at least limits.shedding_lag_seconds ({limits.shedding_lag_seconds})"
+        yield _Wrong("limits.overload_lag_seconds", limits.overload_lag_seconds, allowed)
 
 
 def _metrics(config: Config) -> Iterator[_Wrong]:

@@ -259,6 +259,24 @@ class LimitsSection(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     json_depth: Annotated[
         int, Meta(ge=16, le=500, description="Deepest nesting of a JSON body.")
     ] = 100
+    shedding_lag_seconds: Annotated[
+        float,
+        Meta(
+            gt=0,
+            le=60,
+            description="How far the server may fall behind before it refuses typing "
+            "notifications, receipts, presence and searches for a while.",
+        ),
+    ] = 0.5
+    overload_lag_seconds: Annotated[
+        float,
+        Meta(
+            gt=0,
+            le=60,
+            description="How far it may fall behind before it refuses everything but sending and "
+            "syncing for a while.",
+        ),
+    ] = 2.0
     rates: RatesSection = RatesSection()
 
 

@@ -77,16 +77,10 @@ def build_conversations(
         CanonicalAliases(aliases),
         GuestDepartures(SqlGuestStore(on.log), name),
     )
-    reports = Reports(
-        SqlReportStore(on.log), directory, clock, lambda: secrets.token_urlsafe(12)
-    )
+    reports = Reports(SqlReportStore(on.log), directory, clock, lambda: secrets.token_urlsafe(12))
     return [
-        RoomCreationApi(
-            RoomCreation(directory, aliases, memberships, personal.profiles, defaults)
-        ),
-        MembershipApi(
-            memberships, aliases, Forgetting(directory, membership_store, on.log)
-        ),
+        RoomCreationApi(RoomCreation(directory, aliases, memberships, personal.profiles, defaults)),
+        MembershipApi(memberships, aliases, Forgetting(directory, membership_store, on.log)),
         SendingApi(messages, redactions),
         StateApi(state, StateReading(directory, history, rooms.presenter, clock)),
         UpgradesApi(RoomUpgrades(directory, aliases, published_store, settings, defaults)),

@@ -35,6 +35,7 @@ class Foundation:
     log: Log
     metrics: Metrics
     limiter: RateLimiter
+
     def workers(self, size: int, name: str) -> Workers:
         """Threads of their own for one kind of blocking work."""
         return Workers(self.reactor, size, name)

@@ -60,9 +60,7 @@ def build_personal(on: Foundation, rooms: RoomsCore, accounts: AccountStore) -> 
         on.log, SqlMembershipStore(on.log), clock, enabled=on.config.presence.enabled
     )
     profiles = Profiles(profile_store, accounts, propagation, presence)
-    push_rules = PushRules(
-        SqlPushRuleStore(on.log), account_data_store, rooms.push_rules, on.log
-    )
+    push_rules = PushRules(SqlPushRuleStore(on.log), account_data_store, rooms.push_rules, on.log)
     filters = Filters(SqlFilterStore(on.log))
     receipts = Receipts(directory, SqlReceiptStore(), on.log, clock)
     tags = RoomTags(account_data)

@@ -7,6 +7,8 @@ from typing import Any
 import attrs
 
 from homeserver.http.dispatch import Dispatcher
+from homeserver.http.limits import RequestLimits
+from homeserver.http.overload import Shedding
 from homeserver.http.router import Router
 from homeserver.http.routes import Api
 from homeserver.runtime.config import Config
@@ -23,7 +25,8 @@ from homeserver.runtime.wiring.sync import SyncArea, build_sync
 from homeserver.services.account_followers import AccountFollowers
 from homeserver.services.departures import Departures
 from homeserver.services.push_rules import default_push_rules
-from homeserver.sync.classic import ClassicSync, Defaults
+from homeserver.sync.classic import ClassicSync
+from homeserver.sync.personal_data import Defaults
 from storage.accounts import SqlAccountStore
 
 
@@ -89,11 +92,21 @@ def build(config: Config, reactor: Any) -> Server:
         *media.apis,
         *syncing.apis,
     ]
+    lag = ReactorLag(on.clock, on.metrics.observe_reactor_lag)
+    limits = RequestLimits(
+        rates=on.limiter,
+        max_body_bytes=config.limits.request_body_bytes,
+        json_depth=config.limits.json_depth,
+        shedding=Shedding(
+            lambda: lag.seconds,
+            config.limits.shedding_lag_seconds,
+            config.limits.overload_lag_seconds,
+        ),
+    )
     dispatcher = Dispatcher(
         Router([route for api in apis for route in api.routes()]),
         accounts.authentication,
-        on.limiter,
-        config.limits.request_body_bytes,
+        limits,
         on.metrics.observe_request,
     )
     return Server(
@@ -105,5 +118,5 @@ def build(config: Config, reactor: Any) -> Server:
         personal=personal,
         media=media,
         syncing=syncing,
-        lag=ReactorLag(on.clock, on.metrics.observe_reactor_lag),
+        lag=lag,
     )

@@ -16,9 +16,12 @@ from homeserver.runtime.wiring.rooms import RoomsCore
 from homeserver.services.filters import Filters
 from homeserver.services.history import History
 from homeserver.services.related_events import RelatedEvents
-from homeserver.sync.classic import ClassicSync, Defaults
+from homeserver.sync.classic import ClassicSync
 from homeserver.sync.fragments import RoomFragments
+from homeserver.sync.personal_data import Defaults, PersonalData
+from homeserver.sync.room_sections import RoomSections
 from homeserver.sync.sessions import Sessions
+from homeserver.sync.unread_section import UnreadSection
 
 
 @attrs.frozen
@@ -40,21 +43,20 @@ def build_sync(
     defaults: Defaults,
 ) -> SyncArea:
     """Everything that tells clients what happened."""
-    sessions = Sessions(on.log, rooms.directory, account_data, rooms.unread, on.clock)
-    fragments = RoomFragments(rooms.directory, rooms.presenter, rooms.visibility, on.clock)
-    sync = ClassicSync(
-        on.log,
-        sessions,
-        fragments,
+    sessions = Sessions(on.log, rooms.directory, account_data, on.clock)
+    personal = PersonalData(account_data, sessions, defaults)
+    sections = RoomSections(
         rooms.directory,
-        account_data,
-        rooms.unread,
-        rooms.push_rules,
-        on.clock,
-        defaults,
+        RoomFragments(rooms.directory, rooms.presenter, rooms.visibility, on.clock),
+        rooms.visibility,
+        UnreadSection(rooms.unread, rooms.push_rules),
+        personal,
     )
+    sync = ClassicSync(on.log, sessions, sections, personal, on.clock)
     on.metrics.waiting_syncs.set_function(lambda: float(sync.waiting))
-    history = History(rooms.directory, rooms.presenter, rooms.visibility, on.clock)
+    history = History(
+        rooms.directory, rooms.presenter, rooms.visibility, rooms.relations, on.clock
+    )
     related = RelatedEvents(
         rooms.relations, rooms.directory, rooms.presenter, rooms.visibility, on.clock
     )

@@ -6,22 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from homeserver.domain.canonical_json import JsonObject
 from homeserver.domain.errors import Forbidden, NotFound
 from homeserver.domain.identifiers import RoomId, UserId
 from homeserver.rooms.actor import NewEvent
+from tests.bare_rooms import first_events, state
 from tests.deferreds import together
 from tests.rooms_fixture import RoomsServer, sqlite_at
-
-ALICE = UserId("@alice:hs")
-
-
-def state(type: str, content: JsonObject, state_key: str = "") -> NewEvent:
-    return NewEvent(type, ALICE, content, state_key)
-
-
-def first_events(room_id: RoomId) -> list[NewEvent]:
-    return [state("m.room.member", {"membership": "join"}, ALICE)]
 
 
 async def test_an_unknown_room_is_not_found(rooms: RoomsServer) -> None:

@@ -9,7 +9,7 @@ import pytest
 from homeserver.domain.identifiers import RoomId
 from homeserver.domain.room_versions import ROOM_VERSIONS
 from homeserver.rooms.actor import NewEvent
-from tests.homeserver.rooms.test_directory import first_events, state
+from tests.bare_rooms import first_events, state
 from tests.rooms_fixture import Person, RoomsServer, quoted, refused
 
 FORBIDDEN = (403, "M_FORBIDDEN")

@@ -1,0 +1,223 @@
+"""The rooms of an answer, in their sections: joined, invited, knocked and left."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from homeserver.domain.identifiers import RoomId
+from homeserver.ports.account_data import AccountDataRow
+from homeserver.ports.rooms import UserRoom
+from homeserver.rooms.directory import RoomDirectory
+from homeserver.rooms.presentation import encode
+from homeserver.rooms.view import RoomView
+from homeserver.rooms.visible_events import Visibility
+from homeserver.sync.fragments import RoomFragments
+from homeserver.sync.personal_data import PersonalData, data_events
+from homeserver.sync.room_summary import room_summary
+from homeserver.sync.rounds import Round
+from homeserver.sync.stripped_state import stripped_state
+from homeserver.sync.unread_section import UnreadSection
+from homeserver.sync.windows import Core, SyncOptions
+
+_DataOfRooms = Mapping[RoomId, list[AccountDataRow]]
+
+
+class RoomSections:
+    """Assembles what an answer says about rooms."""
+
+    def __init__(
+        self,
+        directory: RoomDirectory,
+        fragments: RoomFragments,
+        visibility: Visibility,
+        unread: UnreadSection,
+        personal: PersonalData,
+    ) -> None:
+        self._directory = directory
+        self._fragments = fragments
+        self._visibility = visibility
+        self._unread = unread
+        self._personal = personal
+
+    async def sections(self, now: Round, data: _DataOfRooms) -> list[bytes]:
+        """The sections that have something in them, as members of the JSON object ``rooms``."""
+        await self._unread.load_rules(now.session)
+        rooms = self._rooms(now, data)
+        if not rooms:
+            return []
+        options = now.options
+        await self._load(now, rooms, options)
+        data = await self._with_data_of_new_rooms(now, rooms, data)
+        entries: dict[str, list[bytes]] = {}
+        for room in rooms:
+            name, part = await self._entry(now, room, options, data.get(room.room_id, []))
+            if part is not None:
+                entries.setdefault(name, []).append(b'"%s":{%s}' % (room.room_id.encode(), part))
+        return [b'"%s":{%s}' % (name.encode(), b",".join(parts)) for name, parts in entries.items()]
+
+    async def _entry(
+        self, now: Round, room: UserRoom, options: SyncOptions, data: list[AccountDataRow]
+    ) -> tuple[str, bytes | None]:
+        """The section that a room belongs to, and what is to be told of it, if anything."""
+        match room.membership:
+            case "join":
+                return "join", await self._joined(now, room, options, data)
+            case "invite":
+                if room.sender in now.session.ignored:
+                    return "invite", None
+                return "invite", await self._stripped("invite_state", room, now)
+            case "knock":
+                return "knock", await self._stripped("knock_state", room, now)
+            case _:
+                return "leave", await self._left(now, room, options, data)
+
+    def _rooms(self, now: Round, data: _DataOfRooms) -> list[UserRoom]:
+        """The rooms that an answer may have to mention."""
+        session, since, until = now.session, now.since, now.until
+        definition = now.request.filter.room
+        if since is None or now.request.full_state:
+            return [
+                room
+                for room in session.rooms.values()
+                if not room.forgotten
+                and room.position <= until.positions[room.shard]
+                and (
+                    room.membership in ("join", "invite", "knock")
+                    or definition.include_leave
+                    or (since is not None and room.position > since.positions[room.shard])
+                )
+                and definition.matches_room(room.room_id)
+            ]
+        nids = session.rooms_after(since, until)
+        found = [
+            room
+            for nid in nids
+            if (room := session.rooms.get(nid)) is not None
+            and (room.membership == "join" or room.position > since.positions[room.shard])
+        ]
+        if data:
+            there = {room.room_nid for room in found}
+            found += [
+                room
+                for room in session.rooms.values()
+                if room.room_id in data and room.room_nid not in there and room.membership == "join"
+            ]
+        if definition.is_pass_all:
+            return found
+        return [room for room in found if definition.matches_room(room.room_id)]
+
+    async def _load(self, now: Round, rooms: Sequence[UserRoom], options: SyncOptions) -> None:
+        """Bring the rooms of an answer into memory, and what telling of them takes, in bulk."""
+        missing = [r.room_nid for r in rooms if self._directory.loaded(r.room_nid) is None]
+        if missing:
+            await self._directory.load(missing)
+        joined = [
+            (actor.view, room)
+            for room in rooms
+            if room.membership == "join"
+            and (actor := self._directory.loaded(room.room_nid)) is not None
+        ]
+        whole = [view for view, room in joined if now.request.full_state or now.is_new(room)]
+        if whole:
+            await self._fragments.prefetch(whole, now.session.user_id, options)
+        await self._unread.prepare(now.session, joined, threads=options.unread_threads)
+
+    async def _with_data_of_new_rooms(
+        self, now: Round, rooms: Sequence[UserRoom], data: _DataOfRooms
+    ) -> _DataOfRooms:
+        """Whoever comes into a room is told what they keep for it from before."""
+        if now.since is None:
+            return data
+        new = {room.room_id for room in rooms if room.membership == "join" and now.is_new(room)}
+        if not new:
+            return data
+        return {**data, **await self._personal.of_rooms(now.session.user_id, new)}
+
+    async def _view(self, room: UserRoom) -> RoomView:
+        actor = self._directory.loaded(room.room_nid)
+        return (actor or await self._directory.by_nid(room.room_nid)).view
+
+    async def _joined(
+        self, now: Round, room: UserRoom, options: SyncOptions, data: list[AccountDataRow]
+    ) -> bytes | None:
+        view = await self._view(room)
+        since, until = now.since_in(room), now.until.positions[room.shard]
+        user_id = now.session.user_id
+        is_new = now.is_new(room)
+        core: Core | None
+        if is_new or now.request.full_state:
+            core = await self._fragments.full(
+                view, now.window(None, until, options), known_until=None if is_new else since
+            )
+        else:
+            window = now.window(since, until, options)
+            core = self._fragments.ready(view, window)
+            if core is None:
+                core = await self._fragments.since(view, window)
+            data = self._wanted_data(options, room, data)
+            if core.is_empty and not data and not _has_read(view, window.since, now):
+                return None
+        if core.members:
+            now.device.send(str(now.until), view.nid, core.members)
+        events = data_events(self._wanted_data(options, room, data), initial=is_new)
+        parts = [
+            core.body,
+            await self._unread.part(now.session, view, room, threads=options.unread_threads),
+            b'"account_data":{"events":[%s]}' % b",".join(events),
+        ]
+        if core.summary_changed:
+            parts.append(b'"summary":' + encode(room_summary(view, user_id)))
+        return b",".join(parts)
+
+    @staticmethod
+    def _wanted_data(
+        options: SyncOptions, room: UserRoom, data: list[AccountDataRow]
+    ) -> list[AccountDataRow]:
+        wanted = options.filter.room.account_data
+        if not data or not wanted.matches_room(room.room_id):
+            return []
+        return [row for row in data if wanted.matches(row.type, None)]
+
+    async def _stripped(self, name: str, room: UserRoom, now: Round) -> bytes:
+        view = await self._view(room)
+        events = await stripped_state(
+            view, self._directory.events, now.session.user_id, room.sender
+        )
+        return b'"%s":{"events":[%s]}' % (name.encode(), b",".join(events))
+
+    async def _left(
+        self, now: Round, room: UserRoom, options: SyncOptions, data: list[AccountDataRow]
+    ) -> bytes:
+        """A room that the user is out of: what they saw until they left, and how they stand."""
+        view = await self._view(room)
+        since = now.since_in(room)
+        left = await self._left_position(view, room, now)
+        if left is None or (since is not None and left <= since):
+            # They never were in the room (a rejected invite, a withdrawn knock, a ban from
+            # outside) or have left it before: all there is to see is that.
+            window = now.window(since, room.position, options)
+            core = await self._fragments.own_membership(view, window, room)
+        else:
+            departure = room.event_nid if left < room.position else None
+            if since is None or now.is_new(room):
+                core = await self._fragments.full(view, now.window(None, left, options, departure))
+            else:
+                core = await self._fragments.since(
+                    view, now.window(since, left, options, departure)
+                )
+        events = data_events(self._wanted_data(options, room, data), initial=since is None)
+        return core.body + b',"account_data":{"events":[%s]}' % b",".join(events)
+
+    async def _left_position(self, view: RoomView, room: UserRoom, now: Round) -> int | None:
+        """The position at which the user was in the room last; None for never."""
+        if not room.joined_position:
+            return None
+        history = await self._visibility.history(view, now.session.user_id)
+        left = history.last_departure
+        return left if left is not None and left > 0 else room.position
+
+
+def _has_read(view: RoomView, since: int | None, now: Round) -> bool:
+    """Whether the user moved a receipt in a room, so that counts have changed."""
+    receipts = view.receipts_after(since if since is not None else -1)
+    return any(receipt.user_id == now.session.user_id for receipt in receipts)

@@ -1,0 +1,101 @@
+"""The to-device messages of a device that syncs.
+
+Client-server API, "Send-to-Device messaging", server behaviour. A message stands at a position of
+the log of its recipient's shard. A token acknowledges what stands up to its position, unless the
+answer that ended in it had to stop before: then a stored cursor says where. So nothing depends on
+memory, and what a restarted server does not know it reads.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from homeserver.domain.identifiers import DeviceId, UserId
+from homeserver.log.entries import ToDeviceEntry
+from homeserver.log.log import Log
+from homeserver.ports.database import Transaction
+from homeserver.ports.to_device import Acknowledgement, ToDeviceStore
+
+AT_ONCE: Final = 100
+"""How many messages an answer carries at most."""
+
+
+class ToDeviceMail:
+    """What waits for one device. Positions are those of the shard of its user."""
+
+    def __init__(
+        self, store: ToDeviceStore, log: Log, address: tuple[UserId, DeviceId], shard: int
+    ) -> None:
+        self._store = store
+        self._log = log
+        self._address = address
+        self._shard = shard
+        self._is_loaded = False
+        # Where messages may stand that are still stored; 0 for nowhere.
+        self._first = 0
+        self._last = 0
+        # By the position of a token whose answer stopped before it: where it stopped.
+        self._cursors: dict[int, int] = {}
+
+    def add(self, position: int) -> None:
+        """A message came."""
+        self._first = self._first or position
+        self._last = max(self._last, position)
+
+    def has_news(self, since: int) -> bool:
+        """Whether a message may wait that an answer with this token did not carry."""
+        return not self._is_loaded or self._last > self._delivered(since)
+
+    async def messages(self, since: int | None, until: int) -> list[bytes]:
+        """The next messages for the device, up to and with ``until``, in the order they came.
+
+        ``since`` is None for a device that has no token.
+        """
+        if not self._is_loaded:
+            await self._load()
+        after = self._delivered(since) if since is not None else 0
+        if self._last <= after:
+            return []
+        found = await self._store.messages(*self._address, after, until, AT_ONCE + 1)
+        if len(found) > AT_ONCE:
+            found = found[:AT_ONCE]
+            await self._stop_at(found[-1].position, until)
+        return [message.event for message in found]
+
+    def acknowledge(self, since: int) -> Acknowledgement | None:
+        """What can be deleted, now that the device came back with a token."""
+        if not self._is_loaded:
+            return None
+        delivered = self._delivered(since)
+        outdated = [token for token in self._cursors if token < since]
+        if not outdated and not 0 < self._first <= delivered:
+            return None
+        for token in outdated:
+            del self._cursors[token]
+        if 0 < self._first <= delivered:
+            self._first = delivered + 1 if self._last > delivered else 0
+        return Acknowledgement(*self._address, delivered, since)
+
+    def _delivered(self, since: int) -> int:
+        return self._cursors.get(since, since)
+
+    async def _load(self) -> None:
+        mailbox = await self._store.mailbox(*self._address)
+        if mailbox.first:
+            self._first = min(self._first or mailbox.first, mailbox.first)
+            self._last = max(self._last, mailbox.last)
+        self._cursors.update(mailbox.cursors)
+        self._is_loaded = True
+
+    async def _stop_at(self, delivered: int, token_position: int) -> None:
+        """Note that the answer with this token stops at a message.
+
+        The note is an entry of its own, so that the next answer ends in another token.
+        """
+
+        def work(tx: Transaction) -> None:
+            self._store.set_cursor(tx, self._address, token_position, delivered)
+
+        position = self._log.next_position(self._shard)
+        await self._log.append(ToDeviceEntry(self._shard, position, (self._address,)), work)
+        self._cursors[token_position] = delivered
