@@ -15,9 +15,7 @@ class SqlCrossSigningStore:
     def __init__(self, transactions: Transactions) -> None:
         self._transactions = transactions
 
-    async def keys(
-        self, user_ids: Collection[UserId], viewer: UserId
-    ) -> list[SeenCrossSigningRow]:
+    async def keys(self, user_ids: Collection[UserId], viewer: UserId) -> list[SeenCrossSigningRow]:
         return await self._transactions.read(_keys, list(user_ids), viewer)
 
     def read(self, tx: Transaction, user_id: UserId) -> dict[str, CrossSigningRow]:
@@ -69,9 +67,7 @@ class SqlCrossSigningStore:
         )
 
 
-def _keys(
-    tx: Transaction, user_ids: list[UserId], viewer: UserId
-) -> list[SeenCrossSigningRow]:
+def _keys(tx: Transaction, user_ids: list[UserId], viewer: UserId) -> list[SeenCrossSigningRow]:
     rows = tx.all(
         """SELECT c.user_id, c.usage, c.public_key, c.key, s.signing_key_id, s.signature
         FROM cross_signing_keys c

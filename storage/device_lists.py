@@ -70,9 +70,7 @@ def _changed_since(tx: Transaction, user_id: UserId, positions: Sequence[int]) -
     return [UserId(row[0]) for row in rows]
 
 
-def _moves_since(
-    tx: Transaction, room_nids: list[int], positions: Sequence[int]
-) -> RoomMoves:
+def _moves_since(tx: Transaction, room_nids: list[int], positions: Sequence[int]) -> RoomMoves:
     window, places = _window(positions)
     rows = tx.all(
         f"""SELECT DISTINCT m.user_id, m.membership FROM memberships m

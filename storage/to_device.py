@@ -128,7 +128,8 @@ def _acknowledge(tx: Transaction, acknowledgements: list[Acknowledgement]) -> No
     )
     tx.insert(
         """DELETE FROM to_device_cursors WHERE (user_id, device_id, token_position) IN (
-            SELECT c.user_id, c.device_id, c.token_position FROM to_device_cursors c JOIN (VALUES""",
+            SELECT c.user_id, c.device_id, c.token_position
+            FROM to_device_cursors c JOIN (VALUES""",
         [(a.user_id, a.device_id, a.token_position) for a in acknowledgements],
         """) AS v ON c.user_id = v.column1 AND c.device_id = v.column2
             AND c.token_position < v.column3)""",

@@ -35,18 +35,18 @@ class Watch:
         self.readers: list[Any] = []
         self.writers: list[Any] = []
 
-    def addReader(self, reader: Any) -> None:  # noqa: N802
+    def addReader(self, reader: Any) -> None:
         self.removeReader(reader)
         self.readers.append(reader)
 
-    def removeReader(self, reader: Any) -> None:  # noqa: N802
+    def removeReader(self, reader: Any) -> None:
         self.readers = [each for each in self.readers if each is not reader]
 
-    def addWriter(self, writer: Any) -> None:  # noqa: N802
+    def addWriter(self, writer: Any) -> None:
         self.removeWriter(writer)
         self.writers.append(writer)
 
-    def removeWriter(self, writer: Any) -> None:  # noqa: N802
+    def removeWriter(self, writer: Any) -> None:
         self.writers = [each for each in self.writers if each is not writer]
 
     def turn(self) -> None:
@@ -99,8 +99,10 @@ class HttpWire:
             spool_directory=spool_directory,
             run_in_thread=run_here,
         )
-        protocol = factory.buildProtocol(None)
-        self.transport = tcp.Server(server, protocol, peer, None, 1, self.watch)
+        protocol: Any = factory.buildProtocol(None)
+        watch: Any = self.watch
+        listener: Any = None
+        self.transport = tcp.Server(server, protocol, peer, listener, 1, watch)
         self.transport.startReading()
         protocol.makeConnection(self.transport)
         self._received = bytearray()

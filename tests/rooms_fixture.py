@@ -325,10 +325,11 @@ class RoomsServer(RoomsCore):
         )
         self.departures = Departures(directory)
 
-    def person(self, name: str, device_id: str = "DEVICE", **standing: bool) -> Person:
+    def person(self, name: str, device_id: str | None = "DEVICE", **standing: bool) -> Person:
         """A user with a session; ``standing`` are the flags of a :class:`Requester`."""
         user_id = UserId(f"@{name}:{SERVER}")
-        requester = Requester(user_id, DeviceId(device_id), next(_numbers), **standing)
+        device = DeviceId(device_id) if device_id is not None else None
+        requester = Requester(user_id, device, next(_numbers), **standing)
         token = f"{user_id}/{device_id}"
         self.tokens.requesters[token] = requester
         return Person(self, requester, token)

@@ -24,6 +24,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorFromThreads
 
 from homeserver.api.account_data import AccountDataApi
+from homeserver.api.filters import FiltersApi
 from homeserver.api.history import HistoryApi
 from homeserver.api.push_rules import PushRulesApi
 from homeserver.api.receipts import ReceiptsApi
@@ -46,7 +47,7 @@ from homeserver.services.related_events import RelatedEvents
 from homeserver.services.room_tags import RoomTags
 from homeserver.services.typing import Typing
 from homeserver.sync.classic import ClassicSync
-from homeserver.sync.fragments import RoomFragments
+from homeserver.sync.cores import RoomCores
 from homeserver.sync.personal_data import Defaults, PersonalData
 from homeserver.sync.room_sections import RoomSections
 from homeserver.sync.sessions import Sessions
@@ -72,23 +73,31 @@ def in_memory() -> SqliteDatabase:
 
 
 class DatabaseHere:
-    """Carries out works at once, on the test's thread. Counts reads; ``meanwhile`` is what happens
-    once, between the next read and its result."""
+    """Carries out works at once, on the test's thread, and counts reads."""
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
         self.reads = 0
-        self.meanwhile: Callable[[], Awaitable[object]] | None = None
+        self._meanwhile: dict[int, Callable[[], Awaitable[object]]] = {}
 
     async def read(
         self, work: Callable[Concatenate[Transaction, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> T:
         self.reads += 1
         result = self.engine._read(work, args, kwargs)
-        if self.meanwhile is not None:
-            meanwhile, self.meanwhile = self.meanwhile, None
+        meanwhile = self._meanwhile.pop(self.reads, None)
+        if meanwhile is not None:
             await meanwhile()
         return result
+
+    @property
+    def has_happened(self) -> bool:
+        """Whether everything that was to happen ``between`` reads has."""
+        return not self._meanwhile
+
+    def between(self, reads: int, meanwhile: Callable[[], Awaitable[object]]) -> None:
+        """Let something happen after that many reads from now, before the result is seen."""
+        self._meanwhile[self.reads + reads] = meanwhile
 
     async def write_once(self, work: Callable[[Transaction], T]) -> T:
         return self.engine.write_blocking(work)
@@ -140,8 +149,7 @@ class SyncServer(RoomsServer):
         self.unread = UnreadCounter(SqlUnreadStore(log))
         sections = RoomSections(
             directory,
-            RoomFragments(directory, self.presenter, self.visibility, clock),
-            self.visibility,
+            RoomCores(directory, self.presenter, self.visibility, clock),
             UnreadSection(self.unread, self.push_rules_index),
             personal,
         )
@@ -156,6 +164,7 @@ class SyncServer(RoomsServer):
             SyncApi(self.sync, self._compiled_filter, self.presence),
             HistoryApi(self.history, account_data_store, log.shards),
             RelationsApi(self.history, related, log.shards),
+            FiltersApi(self.filters),
             AccountDataApi(self.account_data, RoomTags(self.account_data)),
             PushRulesApi(push_rules),
             ReceiptsApi(receipts, ReadMarkers(directory, self.account_data)),

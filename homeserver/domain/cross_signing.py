@@ -65,9 +65,7 @@ def parse_cross_signing_key(key: JsonObject, user_id: UserId, usage: str) -> Cro
     return CrossSigningKey(usage, name, signed)
 
 
-def check_signed_by(
-    signed: JsonObject, user_id: UserId, key_id: str, public_key: str
-) -> None:
+def check_signed_by(signed: JsonObject, user_id: UserId, key_id: str, public_key: str) -> None:
     """Check the signature that a key of a user made. Raises BadSignature."""
     try:
         verify_signed_json(signed, user_id, key_id, public_key)

@@ -100,9 +100,7 @@ def signs_the_same(one: JsonObject, other: JsonObject) -> bool:
     return _signed_part(one) == _signed_part(other)
 
 
-def with_signatures(
-    signed: JsonObject, signatures: Mapping[str, Mapping[str, str]]
-) -> JsonObject:
+def with_signatures(signed: JsonObject, signatures: Mapping[str, Mapping[str, str]]) -> JsonObject:
     """A copy of an object with signatures added to those it has."""
     merged = {user_id: dict(by_key) for user_id, by_key in signatures_of(signed).items()}
     for user_id, by_key in signatures.items():

@@ -65,6 +65,8 @@ class BlockTransfer:
         self._request.registerProducer(self, True)
         with self._part.file:
             while self._part.length > 0:
+                if self._resumed is not None:
+                    await self._resumed
                 block = await self._run_in_thread(self._part.read, BLOCK_BYTES)
                 if self._stopped:
                     return False
@@ -73,8 +75,6 @@ class BlockTransfer:
                     break
                 self._part.advance(len(block))
                 self._request.write(block)
-                if self._resumed is not None:
-                    await self._resumed
         self._request.unregisterProducer()
         return self._part.length == 0
 

@@ -46,6 +46,9 @@ class RateLimiter:
         level, then = self._buckets.get(key, (rate.burst, now))
         level = min(rate.burst, level + (now - then) * rate.per_second)
         if level < cost:
+            if key in self._buckets:
+                # Whoever asks on and on must not be forgotten, and so be let through.
+                self._buckets.move_to_end(key)
             raise LimitExceeded(int((cost - level) / rate.per_second * 1000) + 1)
         self._buckets[key] = (level - cost, now)
         self._buckets.move_to_end(key)

@@ -41,9 +41,7 @@ class UserSignature:
 class CrossSigningStore(Protocol):
     """Cross-signing keys, and the signatures that only their makers see."""
 
-    async def keys(
-        self, user_ids: Collection[UserId], viewer: UserId
-    ) -> list[SeenCrossSigningRow]:
+    async def keys(self, user_ids: Collection[UserId], viewer: UserId) -> list[SeenCrossSigningRow]:
         """The cross-signing keys of users that a viewer sees, in one query: user-signing keys are
         for their owners."""
         ...

@@ -36,7 +36,7 @@ class DeviceListStore(Protocol):
         ...
 
     async def moves_since(self, room_nids: Sequence[int], positions: Sequence[int]) -> RoomMoves:
-        """Who came into or left rooms after the positions of the shards, as far as it still holds."""
+        """Who came into rooms after the positions of the shards and is there, or left them."""
         ...
 
     async def sharing(self, user_id: UserId, others: Collection[UserId]) -> set[UserId]:

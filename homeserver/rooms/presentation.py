@@ -127,12 +127,12 @@ class Presenter:
         self._relations = relations
 
     async def surroundings(
-        self, events: Sequence[StoredEvent], reader: Reader, room: RoomView | None = None
+        self, events: Sequence[StoredEvent], reader: Reader, rooms: Iterable[RoomView] = ()
     ) -> dict[int, Surroundings]:
         """By event number; an event that has nothing beside it is not in the answer.
 
-        Relations are bundled with events of ``room``, which tells without asking the database which
-        of its newest events nothing relates to; without it none are.
+        Relations are bundled with events of ``rooms``, which tell without asking the database which
+        of their newest events nothing relates to; with events of others none are.
         """
         found: dict[int, Surroundings] = {}
 
@@ -150,25 +150,27 @@ class Presenter:
             redactions = await self._events.fetch_ids(list(set(redacted.values())))
             for nid, event_id in redacted.items():
                 beside(nid).redaction = redactions.get(event_id)
-        if room is not None:
-            candidates = {e.event.event_id: e for e in events if room.may_be_related(e)}
-            if candidates:
-                await self._bundle(candidates, reader, room, found)
+        by_nid = {room.nid: room for room in rooms}
+        candidates = {
+            e.event.event_id: e
+            for e in events
+            if (room := by_nid.get(e.room_nid)) is not None and room.may_be_related(e)
+        }
+        if candidates:
+            await self._bundle(candidates, reader, found)
         return found
 
     async def _bundle(
         self,
         candidates: Mapping[EventId, StoredEvent],
         reader: Reader,
-        room: RoomView,
         found: dict[int, Surroundings],
     ) -> None:
         assert reader.user_id is not None
         onlooker = Onlooker(reader.user_id, reader.ignored, reader.until)
         related = await self._relations.bundled(list(candidates), onlooker)
-        latest = await self._events.fetch(
-            t.latest_nid for t in related.threads if t.room_nid == room.nid
-        )
+        threads = [t for t in related.threads if t.room_nid == candidates[t.root].room_nid]
+        latest = await self._events.fetch(t.latest_nid for t in threads)
         around = {nid: Surroundings() for nid in latest}
         if latest:
             edits = await self._relations.bundled(
@@ -180,10 +182,10 @@ class Presenter:
         for target, edit in _valid_edits(related, candidates):
             found.setdefault(target.nid, Surroundings()).edit = edit
         for room_nid, target_id, event_id in related.references:
-            if room_nid == room.nid:
-                nid = candidates[target_id].nid
-                found.setdefault(nid, Surroundings()).references.append(event_id)
-        for thread in related.threads:
+            target = candidates[target_id]
+            if room_nid == target.room_nid:
+                found.setdefault(target.nid, Surroundings()).references.append(event_id)
+        for thread in threads:
             newest = latest.get(thread.latest_nid)
             if newest is not None:
                 root = candidates[thread.root]
@@ -209,7 +211,7 @@ class Presenter:
         ``memberships`` gives the reader's membership at events where it was not "join"; without it
         events do not tell. For ``room`` see ``surroundings``.
         """
-        around = await self.surroundings(events, reader, room)
+        around = await self.surroundings(events, reader, () if room is None else (room,))
         return [
             event_json(
                 event,

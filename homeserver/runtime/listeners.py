@@ -28,6 +28,7 @@ def listen(config: Config, reactor: Any, server: Server) -> list[Any]:
             reactor,
             max_upload_bytes=max(config.media.max_upload_bytes, config.limits.request_body_bytes),
             in_flight=server.in_flight,
+            spool_directory=server.media.incoming,
             x_forwarded=listener.x_forwarded,
         )
         key = f"server.listeners[{number}]"

@@ -61,9 +61,7 @@ def parse_upload(user_id: UserId, keys: Mapping[str, JsonObject | None]) -> Cros
 class CrossSigning:
     """Stores the cross-signing keys of users."""
 
-    def __init__(
-        self, store: CrossSigningStore, changes: DeviceListChanges, log: Log
-    ) -> None:
+    def __init__(self, store: CrossSigningStore, changes: DeviceListChanges, log: Log) -> None:
         self._store = store
         self._changes = changes
         self._log = log

@@ -122,13 +122,13 @@ class DeviceKeys:
         store = self._store
         forget_before = self._clock.now_ms() - CLAIMS_REMEMBERED_MS
 
-        def work(tx: Transaction) -> Mapping[str, int] | ClaimableKey:
+        def work(tx: Transaction) -> Mapping[str, int] | ClaimableKey | None:
             others = store.other_one_time_keys(tx, address, one_time_keys)
             if others:
                 return others[0]
             counts = store.counts(tx, address)
             if sum(counts.values()) + len(one_time_keys) > MAX_KEYS_KEPT:
-                return counts
+                return None
             store.forget_claims(tx, address, forget_before)
             store.add_one_time_keys(tx, address, one_time_keys, position)
             store.put_fallback_keys(tx, address, fallback_keys)
@@ -139,6 +139,8 @@ class DeviceKeys:
         result = await self._log.append(OneTimeKeysEntry(shard, position, (address,)), work)
         if isinstance(result, ClaimableKey):
             raise OneTimeKeyExists(result, _named_like(result, one_time_keys))
+        if result is None:
+            raise InvalidParam(f"A device can have at most {MAX_KEYS_KEPT} one-time keys")
         return result
 
 

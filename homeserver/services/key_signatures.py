@@ -1,8 +1,8 @@
 """Publishing signatures on keys.
 
-Client-server API, "Cross-signing". A user's self-signing key signs their devices, their devices sign
-their master key, and their user-signing key signs the master keys of others. The first two become
-part of what they sign, for everybody to see; the last are kept apart, for the user alone.
+Client-server API, "Cross-signing". A user's self-signing key signs their devices, their devices
+sign their master key, and their user-signing key signs the master keys of others. The first two
+become part of what they sign, for everybody to see; the last are kept apart, for the user alone.
 """
 
 from __future__ import annotations
@@ -121,9 +121,7 @@ class KeySignatures:
         master = self._cross_signing.read(tx, signer).get(MASTER)
         if new.on_master and master is not None and master.public_key == keys.masters[signer][0]:
             merged = with_signatures(_decode(master.key), {signer: new.on_master})
-            row = CrossSigningRow(
-                signer, MASTER, master.public_key, encode_canonical_json(merged)
-            )
+            row = CrossSigningRow(signer, MASTER, master.public_key, encode_canonical_json(merged))
             self._cross_signing.put(tx, [row])
 
     async def _sign_others(self, signer: UserId, signatures: list[UserSignature]) -> None:
@@ -162,10 +160,10 @@ def _accept(
         accepted.on_others += [
             UserSignature(user_id, key_id, name, signature) for name, signature in new.items()
         ]
-    elif key_id in keys.devices:
-        accepted.on_devices[DeviceId(key_id)] = new
-    else:
+    elif key_id not in keys.devices:
         accepted.on_master.update(new)
+    elif new:
+        accepted.on_devices[DeviceId(key_id)] = new
 
 
 def _new_signatures(

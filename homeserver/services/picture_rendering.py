@@ -98,9 +98,10 @@ def return_memory() -> None:
 def _opened(file: FileIO, content_type: str, max_pixels: int) -> Iterator[ImageFile.ImageFile]:
     # Pillow checks every frame against its own limit, which is for the whole process.
     Image.MAX_IMAGE_PIXELS = max(1, max_pixels // 2)
+    file.seek(0)
+    reader = io.BufferedReader(file)
     try:
-        file.seek(0)
-        with Image.open(io.BufferedReader(file), formats=(_pillow_name(content_type),)) as image:
+        with Image.open(reader, formats=(_pillow_name(content_type),)) as image:
             if image.width * image.height > max_pixels:
                 raise TooLarge("The picture has too many pixels to make thumbnails of it")
             yield image
@@ -111,6 +112,8 @@ def _opened(file: FileIO, content_type: str, max_pixels: int) -> Iterator[ImageF
     except Exception as error:
         # Damaged files make Pillow raise about every exception there is.
         raise CannotThumbnail() from error
+    finally:
+        reader.detach()  # or it closes the file
 
 
 def _pillow_name(content_type: str) -> str:
@@ -183,7 +186,8 @@ def _resized(image: Image.Image, size: tuple[int, int]) -> Image.Image:
     if image.size == size:
         return image
     factor = min(image.width / size[0], image.height / size[1])
-    width, height = size[0] * factor, size[1] * factor
+    # Rounding must not lead out of the picture.
+    width, height = min(size[0] * factor, image.width), min(size[1] * factor, image.height)
     left, top = (image.width - width) / 2, (image.height - height) / 2
     box = (left, top, left + width, top + height)
     # Whole factors by averaging, which is cheap; what is left of the way by a filter.

@@ -54,9 +54,7 @@ class ToDevice:
         self._clock = clock
         self._clean_up_at = 0
 
-    async def send(
-        self, requester: Requester, type: str, txn_id: str, messages: Messages
-    ) -> None:
+    async def send(self, requester: Requester, type: str, txn_id: str, messages: Messages) -> None:
         """Send a message of one type to each of some devices; those that do not exist are passed
         over. What a repeated request (same session, type and transaction ID) asks for is done once.
 
@@ -80,9 +78,13 @@ class ToDevice:
     ) -> list[ToDeviceMessage]:
         """A message for each device. One addressed by its name gets nothing by the wildcard."""
         addressed: dict[tuple[UserId, DeviceId], bytes] = {}
-        everywhere = [user_id for user_id, by_device in messages.items() if EVERY_DEVICE in by_device]
+        everywhere = [
+            user_id for user_id, by_device in messages.items() if EVERY_DEVICE in by_device
+        ]
         if everywhere:
-            events = {user: _event(sender, type, messages[user][EVERY_DEVICE]) for user in everywhere}
+            events = {
+                user: _event(sender, type, messages[user][EVERY_DEVICE]) for user in everywhere
+            }
             for address in await self._store.devices_of(everywhere):
                 addressed[address] = events[address[0]]
         for user_id, by_device in messages.items():

@@ -1,7 +1,7 @@
 """Whose devices changed: ``device_lists`` of an answer, and /keys/changes.
 
-Client-server API, "Tracking the device list for a user". A change of keys and a change of membership
-is one note in each session that looks at one of the rooms; who sees whom is decided when an answer is
+Client-server API, "Tracking the device list for a user". A change of keys or of a membership is one
+note in each session that looks at one of the rooms; who sees whom is decided when an answer is
 built, for all users it may name at once.
 """
 

@@ -1,4 +1,4 @@
-"""What a device learns of other devices: messages, whose keys changed, how many of its own are left.
+"""What a device learns of other devices, and how many of its own keys are left.
 
 The log tells what came; each session that is followed notes it, so that a sync with nothing new
 costs no query. What a session was not there to note is read from the database.
@@ -143,16 +143,12 @@ class DeviceUpdates:
         mail = self._device(session, self._follow(session), device_id).mail
         acknowledged = mail.acknowledge(since.positions[session.shard])
         if acknowledged is not None:
-            self._acknowledged[session.user_id, device_id] = acknowledged
+            waiting = self._acknowledged.get((session.user_id, device_id))
+            if waiting is None or waiting.delivered <= acknowledged.delivered:
+                self._acknowledged[session.user_id, device_id] = acknowledged
             if not self._is_deleting:
                 self._is_deleting = True
                 Deferred.fromCoroutine(self._delete())
-
-    async def changes(
-        self, session: Session, since: SyncToken, until: SyncToken
-    ) -> tuple[set[UserId], set[UserId]]:
-        """Whose keys changed between two tokens, and who shares no room any more (/keys/changes)."""
-        return await self._lists.since(session, None, since, until)
 
     async def _delete(self) -> None:
         """Delete what was acknowledged, all that gathered while the last deletion ran at once."""

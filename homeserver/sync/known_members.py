@@ -20,7 +20,8 @@ _NOBODY: frozenset[UserId] = frozenset()
 class KnownMembers:
     """What one device knows. It is kept lossily: what is forgotten is sent again.
 
-    What an answer carried counts once the device comes back with that answer's token.
+    What an answer carried counts once the device comes back with that answer's token. Members who
+    change stay known: the timeline tells of the change, or the state where it has a gap.
     """
 
     _known: dict[int, set[UserId]] = attrs.Factory(dict)
@@ -54,8 +55,6 @@ class KnownMembers:
         if len(self._known) > ROOMS:
             self._known.clear()
 
-    def forget(self, nid: int, user_id: UserId) -> None:
-        """A member changed."""
-        known = self._known.get(nid)
-        if known is not None:
-            known.discard(user_id)
+    def forget(self, nid: int) -> None:
+        """The user was out of a room, and has not been told who changed meanwhile."""
+        self._known.pop(nid, None)

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+import attrs
+
 from homeserver.domain.identifiers import RoomId
 from homeserver.ports.account_data import AccountDataRow
 from homeserver.ports.rooms import UserRoom
 from homeserver.rooms.directory import RoomDirectory
 from homeserver.rooms.presentation import encode
 from homeserver.rooms.view import RoomView
-from homeserver.rooms.visible_events import Visibility
-from homeserver.sync.fragments import RoomFragments
+from homeserver.sync.cores import RoomCores
 from homeserver.sync.personal_data import PersonalData, data_events
 from homeserver.sync.room_summary import room_summary
 from homeserver.sync.rounds import Round
 from homeserver.sync.stripped_state import stripped_state
 from homeserver.sync.unread_section import UnreadSection
-from homeserver.sync.windows import Core, SyncOptions
+from homeserver.sync.windows import Core, SyncOptions, Window
 
 _DataOfRooms = Mapping[RoomId, list[AccountDataRow]]
 
@@ -28,14 +29,12 @@ class RoomSections:
     def __init__(
         self,
         directory: RoomDirectory,
-        fragments: RoomFragments,
-        visibility: Visibility,
+        cores: RoomCores,
         unread: UnreadSection,
         personal: PersonalData,
     ) -> None:
         self._directory = directory
-        self._fragments = fragments
-        self._visibility = visibility
+        self._cores = cores
         self._unread = unread
         self._personal = personal
 
@@ -46,22 +45,28 @@ class RoomSections:
         if not rooms:
             return []
         options = now.options
-        await self._load(now, rooms, options)
+        whole = await self._load(now, rooms, options)
         data = await self._with_data_of_new_rooms(now, rooms, data)
         entries: dict[str, list[bytes]] = {}
         for room in rooms:
-            name, part = await self._entry(now, room, options, data.get(room.room_id, []))
+            name, part = await self._entry(now, room, options, data.get(room.room_id, []), whole)
             if part is not None:
                 entries.setdefault(name, []).append(b'"%s":{%s}' % (room.room_id.encode(), part))
         return [b'"%s":{%s}' % (name.encode(), b",".join(parts)) for name, parts in entries.items()]
 
     async def _entry(
-        self, now: Round, room: UserRoom, options: SyncOptions, data: list[AccountDataRow]
+        self,
+        now: Round,
+        room: UserRoom,
+        options: SyncOptions,
+        data: list[AccountDataRow],
+        whole: Mapping[int, Core],
     ) -> tuple[str, bytes | None]:
         """The section that a room belongs to, and what is to be told of it, if anything."""
         match room.membership:
             case "join":
-                return "join", await self._joined(now, room, options, data)
+                core = whole.get(room.room_nid)
+                return "join", await self._joined(now, room, options, data, core)
             case "invite":
                 if room.sender in now.session.ignored:
                     return "invite", None
@@ -106,8 +111,11 @@ class RoomSections:
             return found
         return [room for room in found if definition.matches_room(room.room_id)]
 
-    async def _load(self, now: Round, rooms: Sequence[UserRoom], options: SyncOptions) -> None:
-        """Bring the rooms of an answer into memory, and what telling of them takes, in bulk."""
+    async def _load(
+        self, now: Round, rooms: Sequence[UserRoom], options: SyncOptions
+    ) -> dict[int, Core]:
+        """Bring the rooms of an answer into memory, and what their counts take, in bulk. The cores
+        of those that are told from scratch."""
         missing = [r.room_nid for r in rooms if self._directory.loaded(r.room_nid) is None]
         if missing:
             await self._directory.load(missing)
@@ -117,10 +125,18 @@ class RoomSections:
             if room.membership == "join"
             and (actor := self._directory.loaded(room.room_nid)) is not None
         ]
-        whole = [view for view, room in joined if now.request.full_state or now.is_new(room)]
-        if whole:
-            await self._fragments.prefetch(whole, now.session.user_id, options)
         await self._unread.prepare(now.session, joined, threads=options.unread_threads)
+        whole = []
+        for view, room in joined:
+            is_new = now.is_new(room)
+            if is_new or now.request.full_state:
+                window = now.window(None, now.until.positions[room.shard], options)
+                known_until = None if is_new else now.since_in(room)
+                whole.append((view, attrs.evolve(window, known_until=known_until)))
+        if not whole:
+            return {}
+        cores = await self._cores.whole.cores(whole)
+        return {view.nid: core for (view, _), core in zip(whole, cores, strict=True)}
 
     async def _with_data_of_new_rooms(
         self, now: Round, rooms: Sequence[UserRoom], data: _DataOfRooms
@@ -138,35 +154,38 @@ class RoomSections:
         return (actor or await self._directory.by_nid(room.room_nid)).view
 
     async def _joined(
-        self, now: Round, room: UserRoom, options: SyncOptions, data: list[AccountDataRow]
+        self,
+        now: Round,
+        room: UserRoom,
+        options: SyncOptions,
+        data: list[AccountDataRow],
+        core: Core | None,
     ) -> bytes | None:
+        """A room that the user is in, with its core if it is told from scratch; None when there is
+        nothing to tell."""
         view = await self._view(room)
-        since, until = now.since_in(room), now.until.positions[room.shard]
-        user_id = now.session.user_id
         is_new = now.is_new(room)
-        core: Core | None
-        if is_new or now.request.full_state:
-            core = await self._fragments.full(
-                view, now.window(None, until, options), known_until=None if is_new else since
-            )
-        else:
-            window = now.window(since, until, options)
-            core = self._fragments.ready(view, window)
+        data = self._wanted_data(options, room, data)
+        if core is None:
+            window = now.window(now.since_in(room), now.until.positions[room.shard], options)
+            core = self._cores.changes.ready(view, window)
             if core is None:
-                core = await self._fragments.since(view, window)
-            data = self._wanted_data(options, room, data)
-            if core.is_empty and not data and not _has_read(view, window.since, now):
+                core = await self._cores.changes.since(view, window)
+            if core.is_empty and not data and not _has_read(view, window):
                 return None
+        if is_new:
+            now.device.forget(view.nid)
         if core.members:
             now.device.send(str(now.until), view.nid, core.members)
-        events = data_events(self._wanted_data(options, room, data), initial=is_new)
+        events = data_events(data, initial=is_new)
         parts = [
             core.body,
             await self._unread.part(now.session, view, room, threads=options.unread_threads),
             b'"account_data":{"events":[%s]}' % b",".join(events),
         ]
         if core.summary_changed:
-            parts.append(b'"summary":' + encode(room_summary(view, user_id)))
+            summary = room_summary(view, now.session.user_id)
+            parts.append(b'"summary":' + encode(summary))
         return b",".join(parts)
 
     @staticmethod
@@ -188,36 +207,15 @@ class RoomSections:
     async def _left(
         self, now: Round, room: UserRoom, options: SyncOptions, data: list[AccountDataRow]
     ) -> bytes:
-        """A room that the user is out of: what they saw until they left, and how they stand."""
         view = await self._view(room)
-        since = now.since_in(room)
-        left = await self._left_position(view, room, now)
-        if left is None or (since is not None and left <= since):
-            # They never were in the room (a rejected invite, a withdrawn knock, a ban from
-            # outside) or have left it before: all there is to see is that.
-            window = now.window(since, room.position, options)
-            core = await self._fragments.own_membership(view, window, room)
-        else:
-            departure = room.event_nid if left < room.position else None
-            if since is None or now.is_new(room):
-                core = await self._fragments.full(view, now.window(None, left, options, departure))
-            else:
-                core = await self._fragments.since(
-                    view, now.window(since, left, options, departure)
-                )
-        events = data_events(self._wanted_data(options, room, data), initial=since is None)
+        window = now.window(now.since_in(room), room.position, options)
+        core = await self._cores.left(view, room, window)
+        events = data_events(self._wanted_data(options, room, data), initial=now.since is None)
         return core.body + b',"account_data":{"events":[%s]}' % b",".join(events)
 
-    async def _left_position(self, view: RoomView, room: UserRoom, now: Round) -> int | None:
-        """The position at which the user was in the room last; None for never."""
-        if not room.joined_position:
-            return None
-        history = await self._visibility.history(view, now.session.user_id)
-        left = history.last_departure
-        return left if left is not None and left > 0 else room.position
 
-
-def _has_read(view: RoomView, since: int | None, now: Round) -> bool:
+def _has_read(view: RoomView, window: Window) -> bool:
     """Whether the user moved a receipt in a room, so that counts have changed."""
-    receipts = view.receipts_after(since if since is not None else -1)
-    return any(receipt.user_id == now.session.user_id for receipt in receipts)
+    assert window.since is not None
+    user_id = window.session.user_id
+    return any(receipt.user_id == user_id for receipt in view.receipts_after(window.since))

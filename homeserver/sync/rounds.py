@@ -49,14 +49,6 @@ class Round:
         """Whether the user came into a room after the token."""
         return self.since is None or room.joined_position > self.since.positions[room.shard]
 
-    def window(
-        self,
-        since: int | None,
-        until: int,
-        options: SyncOptions,
-        departure: int | None = None,
-    ) -> Window:
+    def window(self, since: int | None, until: int, options: SyncOptions) -> Window:
         """A room as it is read in this round."""
-        return Window(
-            self.session, self.request.device_id, self.device, since, until, options, departure
-        )
+        return Window(self.session, self.request.device_id, self.device, since, until, options)

@@ -40,11 +40,6 @@ class Session:
             return KnownMembers()
         return self._devices.setdefault(device_id, KnownMembers())
 
-    def forget_member(self, nid: int, user_id: UserId) -> None:
-        """A member of a room changed: what devices know of them is outdated."""
-        for device in self._devices.values():
-            device.forget(nid, user_id)
-
     def touch(self, nid: int, shard: int, position: int) -> None:
         """Something came in a room."""
         touched = self.touched[shard]

@@ -188,8 +188,6 @@ class Sessions:
         stored = append.stored
         change = append.membership
         if change is not None:
-            for session in self._in_room.get(stored.room_nid, ()):
-                session.forget_member(stored.room_nid, change.user_id)
             target = self._sessions.get(change.user_id)
             if target is not None:
                 self._change_membership(target, append, shard)

@@ -6,6 +6,7 @@ import attrs
 
 from homeserver.domain.filters import CompiledFilter
 from homeserver.domain.identifiers import DeviceId, UserId
+from homeserver.ports.events import FOREVER
 from homeserver.rooms.presentation import Reader
 from homeserver.sync.known_members import KnownMembers
 from homeserver.sync.session import Session
@@ -46,8 +47,9 @@ class SyncOptions:
 class Window:
     """Who reads a room, after which position (None: from scratch) and up to which.
 
-    ``departure`` is the number of the member event by which a reader is out of the room who was
-    out of it before: it came after the window, and is shown all the same.
+    ``known_until``: the reader knows everything up to there, but wants all state again.
+    ``has_left``: the window ends where the reader left the room. ``departure`` is the number of the
+    member event by which they are out now, if that came later: it is shown all the same.
     """
 
     session: Session
@@ -56,12 +58,15 @@ class Window:
     since: int | None
     until: int
     options: SyncOptions
+    known_until: int | None = None
+    has_left: bool = False
     departure: int | None = None
 
     @property
     def reader(self) -> Reader:
         """The reader of the window."""
-        return Reader(self.session.user_id, self.device_id, self.session.ignored, self.until)
+        until = self.until if self.has_left else FOREVER
+        return Reader(self.session.user_id, self.device_id, self.session.ignored, until)
 
     def knows(self, nid: int) -> set[UserId] | frozenset[UserId]:
         """The members of a room that need not be sent again."""

@@ -9,6 +9,7 @@ import pytest
 import pytest_asyncio
 
 from tests.homeserver.accounts import AccountsServer
+from tests.homeserver.encryption import EncryptionServer
 from tests.rooms_fixture import RoomsServer, sqlite_at
 
 
@@ -23,5 +24,13 @@ def server() -> Iterator[AccountsServer]:
 async def rooms(tmp_path: Path) -> AsyncIterator[RoomsServer]:
     """The rooms part of a server, without rate limits."""
     made = RoomsServer(sqlite_at(tmp_path / "myelin.db"))
+    yield made
+    await made.close()
+
+
+@pytest_asyncio.fixture
+async def encryption(tmp_path: Path) -> AsyncIterator[EncryptionServer]:
+    """The services of encryption, over real rooms."""
+    made = EncryptionServer(sqlite_at(tmp_path / "myelin.db"))
     yield made
     await made.close()

@@ -149,3 +149,8 @@ def decoded(data: bytes) -> Image.Image:
     image = Image.open(io.BytesIO(data))
     image.load()
     return image
+
+
+def stored_files(directory: Path, kind: str) -> list[Path]:
+    """The files that the provider keeps of a kind: ``content`` or ``thumbnails``."""
+    return [path for path in (directory / kind).rglob("*") if path.is_file()]

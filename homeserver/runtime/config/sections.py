@@ -12,6 +12,8 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct, field
 
+from homeserver.domain.thumbnail_sizes import DEFAULT_SIZES
+
 Text = Annotated[str, Meta(min_length=1)]
 Port = Annotated[int, Meta(ge=1, le=65535)]
 Shards = Annotated[int, Meta(ge=1, le=256)]
@@ -172,12 +174,9 @@ class ThumbnailSize(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     method: Literal["crop", "scale"]
 
 
-_RECOMMENDED_THUMBNAILS = (
-    ThumbnailSize(width=32, height=32, method="crop"),
-    ThumbnailSize(width=96, height=96, method="crop"),
-    ThumbnailSize(width=320, height=240, method="scale"),
-    ThumbnailSize(width=640, height=480, method="scale"),
-    ThumbnailSize(width=800, height=600, method="scale"),
+_THUMBNAILS = tuple(
+    ThumbnailSize(width=size.width, height=size.height, method=size.method)
+    for size in DEFAULT_SIZES
 )
 
 
@@ -201,7 +200,7 @@ class MediaSection(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     thumbnail_sizes: Annotated[
         tuple[ThumbnailSize, ...],
         Meta(description="Sizes in which thumbnails are made; the next larger one is served."),
-    ] = _RECOMMENDED_THUMBNAILS
+    ] = _THUMBNAILS
     pending_uploads_max: Annotated[
         Count, Meta(description="Created and not yet uploaded media that a user may have.")
     ] = 50

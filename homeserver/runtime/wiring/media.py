@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import attrs
 
 from homeserver.api.media import MediaApi
@@ -22,6 +24,8 @@ class MediaArea:
 
     apis: list[Api]
     access: MediaAccess
+    incoming: Path
+    """Where uploads are received, so that storing them takes no copy."""
 
     async def stop(self) -> None:
         """Store what is known of when content was last asked for."""
@@ -54,4 +58,4 @@ def build_media(on: Foundation) -> MediaArea:
         ),
     )
     repository = MediaRepository(index, provider, access, on.clock, settings)
-    return MediaArea([MediaApi(repository, thumbnails)], access)
+    return MediaArea([MediaApi(repository, thumbnails)], access, provider.incoming)

@@ -17,7 +17,7 @@ from homeserver.services.filters import Filters
 from homeserver.services.history import History
 from homeserver.services.related_events import RelatedEvents
 from homeserver.sync.classic import ClassicSync
-from homeserver.sync.fragments import RoomFragments
+from homeserver.sync.cores import RoomCores
 from homeserver.sync.personal_data import Defaults, PersonalData
 from homeserver.sync.room_sections import RoomSections
 from homeserver.sync.sessions import Sessions
@@ -47,16 +47,13 @@ def build_sync(
     personal = PersonalData(account_data, sessions, defaults)
     sections = RoomSections(
         rooms.directory,
-        RoomFragments(rooms.directory, rooms.presenter, rooms.visibility, on.clock),
-        rooms.visibility,
+        RoomCores(rooms.directory, rooms.presenter, rooms.visibility, on.clock),
         UnreadSection(rooms.unread, rooms.push_rules),
         personal,
     )
     sync = ClassicSync(on.log, sessions, sections, personal, on.clock)
     on.metrics.waiting_syncs.set_function(lambda: float(sync.waiting))
-    history = History(
-        rooms.directory, rooms.presenter, rooms.visibility, rooms.relations, on.clock
-    )
+    history = History(rooms.directory, rooms.presenter, rooms.visibility, rooms.relations, on.clock)
     related = RelatedEvents(
         rooms.relations, rooms.directory, rooms.presenter, rooms.visibility, on.clock
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.rooms_fixture import Person
 from tests.sync_fixture import (
     Device,
@@ -236,13 +238,22 @@ async def test_a_room_that_was_let_go_comes_back_as_it_was(alice: Person) -> Non
     assert (await phone.sync()).timeline(rooms[0])[0]["content"]["displayname"] == "Ann"
 
 
-async def test_events_that_come_while_an_answer_is_made_are_for_the_next_one(
-    server: SyncServer, alice: Person, bob: Person
+@pytest.mark.parametrize("reads", range(1, 9))
+@pytest.mark.parametrize("loaded", [True, False])
+async def test_an_event_that_comes_while_an_answer_is_made_is_told_once(
+    reads: int, loaded: bool
 ) -> None:
+    server = SyncServer(rooms_budget=10**9 if loaded else 1)
+    alice, bob = server.person("alice"), server.person("bob")
     room = await a_room(alice, bob)
-    await alice.sends(room, "1")
+    await alice.sends(room, "before")
     phone = Device(bob)
-    server.database.meanwhile = lambda: alice.sets(room, "m.room.topic", {"topic": "late"})
-    await phone.sync()
-    answer = await phone.sync()
-    assert [e["type"] for e in answer.timeline(room)] in (["m.room.topic"], [])
+    server.database.between(reads, lambda: alice.sets(room, "m.room.topic", {"topic": "late"}))
+    answers = [await phone.sync()]
+    await alice.sends(room, "after")
+    answers.append(await phone.sync())
+    events = [event for answer in answers for event in answer.timeline(room)]
+    assert bodies(events) == ["before", "after"]
+    assert [e["type"] for e in events].count("m.room.topic") in (0, 1)
+    if server.database.has_happened:
+        assert [e["type"] for e in events].count("m.room.topic") == 1
