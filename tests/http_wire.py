@@ -14,7 +14,7 @@ from twisted.internet.task import Clock as TwistedClock
 from twisted.python.failure import Failure
 
 from homeserver.http.dispatch import Dispatcher
-from homeserver.http.transport import MatrixFactory
+from homeserver.http.transport import InFlight, MatrixFactory
 
 _STEPS = 10_000
 
@@ -86,7 +86,13 @@ class HttpWire:
     """A client's connection to a dispatcher. Used inside ``with``."""
 
     def __init__(
-        self, dispatcher: Dispatcher, *, max_upload_bytes: int, spool_directory: Path | None = None
+        self,
+        dispatcher: Dispatcher,
+        *,
+        max_upload_bytes: int,
+        spool_directory: Path | None = None,
+        in_flight: InFlight | None = None,
+        x_forwarded: bool = False,
     ) -> None:
         self.watch = Watch()
         self.clock = TwistedClock()
@@ -95,7 +101,8 @@ class HttpWire:
             dispatcher,
             self.clock,
             max_upload_bytes=max_upload_bytes,
-            in_flight=NobodyCounts(),
+            in_flight=in_flight or NobodyCounts(),
+            x_forwarded=x_forwarded,
             spool_directory=spool_directory,
             run_in_thread=run_here,
         )
@@ -159,6 +166,12 @@ class HttpWire:
             self._receive()
         raise AssertionError(f"no complete response: {bytes(self._received[:500])!r}")
 
+    def is_open(self) -> bool:
+        """Whether the server keeps the connection, once it has read all that was sent."""
+        for _ in range(10):
+            self.watch.turn()
+        return bool(self.transport.connected)
+
     def _receive(self) -> None:
         try:
             data = self.client.recv(1_000_000)
@@ -189,4 +202,6 @@ def _connected_sockets() -> tuple[socket.socket, socket.socket, Any]:
         server, peer = listener.accept()
     for end in (client, server):
         end.setblocking(False)
+        # What is sent must be there at once, not when the other side has acknowledged.
+        end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return client, server, peer

@@ -48,15 +48,20 @@ from homeserver.services.room_tags import RoomTags
 from homeserver.services.typing import Typing
 from homeserver.sync.classic import ClassicSync
 from homeserver.sync.cores import RoomCores
+from homeserver.sync.device_lists import DeviceLists
+from homeserver.sync.device_updates import DeviceStores, DeviceUpdates
 from homeserver.sync.personal_data import Defaults, PersonalData
 from homeserver.sync.room_sections import RoomSections
 from homeserver.sync.sessions import Sessions
 from homeserver.sync.unread_section import UnreadSection
 from storage.account_data import SqlAccountDataStore
+from storage.device_lists import SqlDeviceListStore
 from storage.filters import SqlFilterStore
+from storage.key_counts import SqlKeyCountStore
 from storage.push_rules import SqlPushRuleStore
 from storage.receipts import SqlReceiptStore
 from storage.sqlite import SqliteDatabase
+from storage.to_device import SqlToDeviceStore
 from storage.unread import SqlUnreadStore
 from tests.http_requests import Response
 from tests.rooms_fixture import Engine, OpenEngine, Person, RoomsServer, quoted
@@ -124,6 +129,7 @@ class SyncServer(RoomsServer):
     """The rooms part of a server, with syncing, history, receipts and what users keep."""
 
     def __init__(self, open_engine: OpenEngine = in_memory, *, rooms_budget: int = 10**9) -> None:
+        self._rooms_budget = rooms_budget
         super().__init__(open_engine, self._through, rooms_budget=rooms_budget)
 
     def _through(self, engine: Engine) -> DatabaseHere:
@@ -132,7 +138,7 @@ class SyncServer(RoomsServer):
 
     def restarted(self) -> Self:
         """A new process on the same database."""
-        return type(self)(lambda: self.engine)
+        return type(self)(lambda: self.engine, rooms_budget=self._rooms_budget)
 
     def further_apis(self) -> list[Api]:
         directory, log, clock = self.directory, self.log, self.clock
@@ -153,7 +159,14 @@ class SyncServer(RoomsServer):
             UnreadSection(self.unread, self.push_rules_index),
             personal,
         )
-        self.sync = ClassicSync(log, self.sessions, sections, personal, clock)
+        devices = DeviceUpdates(
+            log,
+            clock,
+            DeviceStores(SqlToDeviceStore(log), SqlKeyCountStore(log)),
+            DeviceLists(SqlDeviceListStore(log), self.directory),
+            self.sessions.in_room,
+        )
+        self.sync = ClassicSync(log, self.sessions, sections, personal, devices, clock)
         related = RelatedEvents(
             self.relation_store, directory, self.presenter, self.visibility, clock
         )

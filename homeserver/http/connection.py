@@ -26,7 +26,7 @@ class Connection(http.HTTPChannel):
         self.requestFactory = make_request
         self.timeOut: Any = idle_seconds
         self.callLater: Any = reactor.callLater
-        self._arrived = 0
+        self._until_progress = 0
 
     @property
     def target(self) -> tuple[bytes, bytes]:
@@ -35,14 +35,14 @@ class Connection(http.HTTPChannel):
         return channel._command, channel._path
 
     def dataReceived(self, data: bytes) -> None:
-        if self._arrived == 0 or self._arrived >= PROGRESS_BYTES:
-            self._arrived = 0
+        self._until_progress -= len(data)
+        if self._until_progress < 0:
+            self._until_progress = PROGRESS_BYTES
             self.resetTimeout()
-        self._arrived += len(data)
         LineReceiver.dataReceived(self, data)
 
     def allContentReceived(self) -> None:
-        self._arrived = 0
+        self._until_progress = 0  # the first byte of the next request gives it time
         super().allContentReceived()
 
     def timeoutConnection(self) -> None:

@@ -22,7 +22,7 @@ Model = TypeVar("Model", bound=msgspec.Struct)
 class RequestHeaders(Protocol):
     """The headers of a request, by lower-case name. A dict will do."""
 
-    def get(self, name: str, default: str | None = None, /) -> str | None:
+    def get(self, name: str, /) -> str | None:
         """The last value of a header."""
         ...
 

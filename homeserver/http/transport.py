@@ -65,9 +65,9 @@ class RequestHeaders:
     def __init__(self, headers: Headers) -> None:
         self._headers = headers
 
-    def get(self, name: str, default: str | None = None) -> str | None:
+    def get(self, name: str, /) -> str | None:
         values = self._headers.getRawHeaders(name.encode())
-        return values[-1].decode("utf-8", "replace") if values else default
+        return values[-1].decode("utf-8", "replace") if values else None
 
 
 class HttpRequest(http.Request):

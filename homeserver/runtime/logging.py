@@ -80,8 +80,10 @@ class TwistedLogObserver:
         failure = event.get("log_failure")
         if isinstance(failure, Failure) and failure.value is not None:
             fields["exc_info"] = failure.value
+        elif event.get("isError"):
+            return  # It says that a failure follows, of which nobody took notice.
         logger = structlog.get_logger(str(event.get("log_namespace", "twisted")))
-        logger.log(level, formatEvent(event) or "failure", **fields)
+        logger.log(level, formatEvent(event) or "unhandled_failure", **fields)
 
 
 class _LibraryHandler(logging.Handler):

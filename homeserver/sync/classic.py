@@ -15,9 +15,11 @@ from homeserver.log.log import Log
 from homeserver.log.tokens import SyncToken
 from homeserver.ports.account_data import AccountDataRow
 from homeserver.ports.clock import Clock
+from homeserver.sync.device_updates import DeviceUpdates
 from homeserver.sync.personal_data import PersonalData
 from homeserver.sync.room_sections import RoomSections
 from homeserver.sync.rounds import Round, SyncRequest
+from homeserver.sync.session import Session
 from homeserver.sync.sessions import Sessions
 
 # How long a token from the future may be waited for, in seconds: its positions were committed by
@@ -34,12 +36,14 @@ class ClassicSync:
         sessions: Sessions,
         rooms: RoomSections,
         personal: PersonalData,
+        devices: DeviceUpdates,
         clock: Clock,
     ) -> None:
         self._log = log
         self._sessions = sessions
         self._rooms = rooms
         self._personal = personal
+        self._devices = devices
         self._clock = clock
         self.waiting = 0
         self.stopping = False
@@ -58,6 +62,7 @@ class ClassicSync:
             device.begin_again()
         else:
             device.acknowledge(str(since), since)
+            self._devices.acknowledge(session, request.device_id, since)
             await self._reach(since)
         if since is None or request.full_state:
             until = self._published()
@@ -65,7 +70,7 @@ class ClassicSync:
         deadline = self._clock.monotonic() + request.timeout_ms / 1000
         while True:
             waiter = session.wait()
-            if session.has_news(since):
+            if session.has_news(since) or self._devices.has_news(session, request.device_id, since):
                 session.stop_waiting(waiter)
                 now = Round(session, device, request, since, self._published())
                 answer, is_empty = await self._build(now)
@@ -76,7 +81,7 @@ class ClassicSync:
             remaining = deadline - self._clock.monotonic()
             if remaining <= 0 or self.stopping:
                 session.stop_waiting(waiter)
-                return self._nothing(since)
+                return self._nothing(session, request, since)
             timer = self._clock.call_later(remaining, session.wake)
             self.waiting += 1
             try:
@@ -97,10 +102,12 @@ class ClassicSync:
     def _published(self) -> SyncToken:
         return SyncToken(tuple(self._log.published))
 
-    def _nothing(self, since: SyncToken) -> bytes:
+    def _nothing(self, session: Session, request: SyncRequest, since: SyncToken) -> bytes:
         # Positions that concerned others are passed over, so that the token keeps up.
         positions = tuple(map(max, since.positions, self._log.published))
-        return b'{"next_batch":"%s"}' % str(SyncToken(positions)).encode()
+        parts = [b'"next_batch":"%s"' % str(SyncToken(positions)).encode()]
+        parts += self._devices.standing(session, request.device_id)
+        return b"{%s}" % b",".join(parts)
 
     async def _reach(self, since: SyncToken) -> None:
         """Wait, for a bounded time, until this process has seen the positions of a token."""
@@ -129,4 +136,9 @@ class ClassicSync:
         presence = self._personal.presence(now)
         if presence:
             parts.append(b'"presence":{"events":[%s]}' % b",".join(presence))
-        return b"{%s}" % b",".join(parts), len(parts) == 1
+        device_id = now.request.device_id
+        device = await self._devices.parts(now.session, device_id, now.since, now.until)
+        tells_nothing = len(parts) == 1 and not (
+            now.since is None or self._devices.tells_news(now.session, device_id, now.since, device)
+        )
+        return b"{%s}" % b",".join([*parts, *device]), tells_nothing

@@ -129,6 +129,20 @@ class DeviceUpdates:
             parts += await self._device(session, followed, device_id).counts.members()
         return parts
 
+    def tells_news(
+        self,
+        session: Session,
+        device_id: DeviceId | None,
+        since: SyncToken,
+        parts: Sequence[bytes],
+    ) -> bool:
+        """Whether what `parts` gave for a token is more than what the device knows already."""
+        if device_id is None:
+            return bool(parts)
+        counts = self._device(session, self._follow(session), device_id).counts
+        position = since.positions[session.shard]
+        return len(parts) > len(counts.known) or counts.has_news(position)
+
     def standing(self, session: Session, device_id: DeviceId | None) -> list[bytes]:
         """The JSON members that every answer to a device has, also one that tells nothing: the
         counts of its keys. No I/O, for a device that has no news."""

@@ -21,7 +21,7 @@ from homeserver.rooms.presentation import EVERYONE, Surroundings, event_json
 from homeserver.rooms.view import MEMBER, RoomView
 from homeserver.sync.ephemeral import ephemeral_events
 from homeserver.sync.lazy_members import lazy_members, member_in_memory, members_at
-from homeserver.sync.parts import Part, PartWriter, by_place
+from homeserver.sync.parts import Part, PartWriter, by_place, not_overtaken
 from homeserver.sync.timelines import (
     changes_summary,
     is_membership_of,
@@ -111,10 +111,9 @@ class RoomFragments:
         """The state that goes along with a timeline that is complete; None when memory has not all
         of it."""
         after = window.options.use_state_after
-        state: dict[StateKey, StoredEvent] = {}
-        if after or events is not news:
-            shown = () if after else {e.nid for e in events}
-            state = by_place(e for e in news if e.nid not in shown)
+        state = by_place(news) if after else _passed_over(window, news, events)
+        if state and not after and not_overtaken(events, state) is not events:
+            return None
         for user_id in members:
             if (MEMBER, user_id) in state:
                 continue
@@ -140,14 +139,21 @@ class RoomFragments:
         limit = window.options.limit
         limited = len(events) > limit or not is_whole
         seen, memberships = await self._writer.seen(room, window, events[-limit:])
+        passed_over = _passed_over(window, news, events)
+        shown = not_overtaken(seen, passed_over)
+        limited = limited or len(shown) < len(seen)
+        seen = shown
         end = window.since
         if limited:
             end = seen[0].position - 1 if seen else window.until
         summary_changed = limited or changes_summary(news)
         members = lazy_members(room, window, seen, with_heroes=summary_changed)
-        state = await self._state_changes(room, window, news, events, end)
         if window.options.use_state_after:
+            state = await self._state_changes(room, window, window.until)
             end = window.until
+        else:
+            state = await self._state_changes(room, window, end)
+            state |= {key: e for key, e in passed_over.items() if e.position > end}
         absent = [user for user in members if (MEMBER, user) not in state]
         for event in await members_at(room, self._store, self._events, absent, end):
             state[event.event.state_map_key()] = event
@@ -184,26 +190,24 @@ class RoomFragments:
         return news, len(news) <= LARGEST_LIMIT
 
     async def _state_changes(
-        self,
-        room: RoomView,
-        window: Window,
-        news: list[StoredEvent],
-        events: list[StoredEvent],
-        end: int,
+        self, room: RoomView, window: Window, until: int
     ) -> dict[StateKey, StoredEvent]:
-        """The state that changed until the timeline begins (``end``), or within the whole window
-        for ``state_after``; and what changed later and the filter keeps out of the timeline."""
+        """The state that changed in a window, as it was at a position."""
         assert window.since is not None
-        after = window.options.use_state_after
-        until = window.until if after else end
-        state: dict[StateKey, StoredEvent] = {}
-        if until > window.since:
-            spans = await self._store.state_changes(room.nid, window.since, until)
-            state = by_place((await self._events.fetch(s.event_nid for s in spans)).values())
-        if not after and events is not news:
-            shown = {e.nid for e in events}
-            state |= by_place(e for e in news if e.position > end and e.nid not in shown)
-        return state
+        if until <= window.since:
+            return {}
+        spans = await self._store.state_changes(room.nid, window.since, until)
+        return by_place((await self._events.fetch(s.event_nid for s in spans)).values())
+
+
+def _passed_over(
+    window: Window, news: list[StoredEvent], events: list[StoredEvent]
+) -> dict[StateKey, StoredEvent]:
+    """By place: the last state events among the news that the filter keeps out of the timeline."""
+    if events is news or window.options.use_state_after:
+        return {}
+    shown = {e.nid for e in events}
+    return by_place(e for e in news if e.nid not in shown)
 
 
 def _is_personal(

@@ -108,6 +108,20 @@ def by_place(events: Iterable[StoredEvent]) -> dict[StateKey, StoredEvent]:
     return {e.event.state_map_key(): e for e in events if e.event.state_key is not None}
 
 
+def not_overtaken(
+    events: list[StoredEvent], passed_over: Mapping[StateKey, StoredEvent]
+) -> list[StoredEvent]:
+    """The end of a timeline in which no state event is overtaken by one that the timeline passes
+    over. That one is told as state before the timeline, and must not be undone by it."""
+    for index in range(len(events) - 1, -1, -1):
+        stored = events[index]
+        if stored.event.state_key is not None:
+            later = passed_over.get(stored.event.state_map_key())
+            if later is not None and later.order > stored.order:
+                return events[index + 1 :]
+    return events
+
+
 def _why(stored: StoredEvent, around: Mapping[int, Surroundings]) -> Surroundings:
     """Of what is beside a state event, why it was redacted."""
     if stored.redacted_by is None or stored.nid not in around:

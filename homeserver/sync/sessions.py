@@ -245,6 +245,10 @@ class Sessions:
                 seers.update(self.who_look_at(nid))
         return seers
 
+    def in_room(self, nid: int) -> Iterable[Session]:
+        """The sessions whose users are in a room."""
+        return self._in_room.get(nid, ())
+
     def who_look_at(self, nid: int) -> Iterable[Session]:
         """The sessions in a room, if it is small enough for presence."""
         actor = self._directory.loaded(nid)

@@ -14,7 +14,7 @@ from homeserver.rooms.directory import RoomDirectory
 from homeserver.rooms.presentation import EVERYONE
 from homeserver.rooms.view import MEMBER, NOWHERE, RoomView
 from homeserver.sync.lazy_members import lazy_members
-from homeserver.sync.parts import Part, PartWriter, by_place
+from homeserver.sync.parts import Part, PartWriter, by_place, not_overtaken
 from homeserver.sync.room_summary import heroes, needs_heroes
 from homeserver.sync.timelines import joined_json, timeline_json, wanted
 from homeserver.sync.windows import LARGEST_LIMIT, Core, Window
@@ -63,21 +63,27 @@ class WholeRooms:
         if window.options.filter.room.timeline.is_pass_none:
             limited = False
         seen, memberships = await self._writer.seen(room, window, found[-limit:])
+        passed_over: dict[StateKey, StoredEvent] = {}
+        if seen and not window.options.use_state_after:
+            shown = {e.nid for e in seen}
+            passed_over = by_place(
+                e for e in newest if e.order > seen[0].order and e.nid not in shown
+            )
+            rest = not_overtaken(seen, passed_over)
+            limited = limited or len(rest) < len(seen)
+            seen = rest
         members = lazy_members(room, window, seen, with_heroes=True)
         first = seen[0] if seen else None
         wanted_members = set(members) if window.options.lazy else None
         places = await self._state_places(room, window, first, wanted_members)
-        if first is not None and not window.options.use_state_after:
-            # What the timeline passes over is told beforehand: later nobody would.
-            shown = {e.nid for e in seen}
-            passed_over = by_place(
-                e for e in newest if e.order > first.order and e.nid not in shown
-            )
-            places |= {
-                key: e.nid
-                for key, e in passed_over.items()
-                if key[0] != MEMBER or wanted_members is None or UserId(key[1]) in wanted_members
-            }
+        # What the timeline passes over is told beforehand: later nobody would.
+        places |= {
+            key: e.nid
+            for key, e in passed_over.items()
+            if first is not None
+            and e.order > first.order
+            and (key[0] != MEMBER or wanted_members is None or UserId(key[1]) in wanted_members)
+        }
         state, missing = [], []
         for key, nid in places.items():
             held = room.state.get(key)

@@ -175,6 +175,7 @@ class Answer:
 
     next_batch: str
     body: JsonObject
+    is_news: bool
 
     @property
     def messages(self) -> list[JsonObject]:
@@ -233,7 +234,8 @@ class ClientDevice:
         if start is not None:
             server.updates.acknowledge(session, self.device_id, start)
         parts = await server.updates.parts(session, self.device_id, start, until)
-        return Answer(str(until), json.loads(b"{%s}" % b",".join(parts)))
+        is_news = start is None or server.updates.tells_news(session, self.device_id, start, parts)
+        return Answer(str(until), json.loads(b"{%s}" % b",".join(parts)), is_news)
 
     async def has_news(self, since: str) -> bool:
         """Whether a sync would look."""

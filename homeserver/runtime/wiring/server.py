@@ -17,6 +17,11 @@ from homeserver.runtime.reactor_lag import ReactorLag
 from homeserver.runtime.wiring.accounts import AccountsArea, build_accounts
 from homeserver.runtime.wiring.conversations import build_conversations
 from homeserver.runtime.wiring.discovery import build_discovery
+from homeserver.runtime.wiring.encryption import (
+    DeviceGround,
+    build_device_ground,
+    build_encryption,
+)
 from homeserver.runtime.wiring.foundation import Foundation, lay_foundation
 from homeserver.runtime.wiring.media import MediaArea, build_media
 from homeserver.runtime.wiring.personal import PersonalArea, build_personal
@@ -40,6 +45,7 @@ class Server:
     rooms: RoomsCore
     accounts: AccountsArea
     personal: PersonalArea
+    devices: DeviceGround
     media: MediaArea
     syncing: SyncArea
     lag: ReactorLag
@@ -53,6 +59,7 @@ class Server:
         """Read what must be in memory, and resume what was under way."""
         self.lag.start()
         await self.rooms.push_rules.load()
+        await self.devices.traces.resume()
         await self.accounts.deactivation.resume()
         await self.personal.propagation.resume()
 
@@ -72,8 +79,12 @@ def build(config: Config, reactor: Any) -> Server:
     rooms = build_rooms(on)
     account_store = SqlAccountStore(on.log)
     personal = build_personal(on, rooms, account_store)
+    devices = build_device_ground(on, rooms)
     accounts = build_accounts(
-        on, account_store, Departures(rooms.directory), AccountFollowers(personal.profiles)
+        on,
+        account_store,
+        Departures(rooms.directory),
+        AccountFollowers(personal.profiles, devices.traces),
     )
     media = build_media(on)
     syncing = build_sync(
@@ -83,12 +94,14 @@ def build(config: Config, reactor: Any) -> Server:
         personal.filters,
         personal.presence,
         Defaults(default_push_rules, personal.presence.event),
+        devices.lists,
     )
     apis: list[Api] = [
         *build_discovery(on),
         *accounts.apis,
         *personal.apis,
         *build_conversations(on, rooms, personal, syncing.history),
+        *build_encryption(on, devices, syncing.sessions, accounts.interactive),
         *media.apis,
         *syncing.apis,
     ]
@@ -116,6 +129,7 @@ def build(config: Config, reactor: Any) -> Server:
         rooms=rooms,
         accounts=accounts,
         personal=personal,
+        devices=devices,
         media=media,
         syncing=syncing,
         lag=lag,

@@ -18,10 +18,14 @@ from homeserver.services.history import History
 from homeserver.services.related_events import RelatedEvents
 from homeserver.sync.classic import ClassicSync
 from homeserver.sync.cores import RoomCores
+from homeserver.sync.device_lists import DeviceLists
+from homeserver.sync.device_updates import DeviceStores, DeviceUpdates
 from homeserver.sync.personal_data import Defaults, PersonalData
 from homeserver.sync.room_sections import RoomSections
 from homeserver.sync.sessions import Sessions
 from homeserver.sync.unread_section import UnreadSection
+from storage.key_counts import SqlKeyCountStore
+from storage.to_device import SqlToDeviceStore
 
 
 @attrs.frozen
@@ -41,6 +45,7 @@ def build_sync(
     filters: Filters,
     presence: PresenceNotes,
     defaults: Defaults,
+    device_lists: DeviceLists,
 ) -> SyncArea:
     """Everything that tells clients what happened."""
     sessions = Sessions(on.log, rooms.directory, account_data, on.clock)
@@ -51,7 +56,14 @@ def build_sync(
         UnreadSection(rooms.unread, rooms.push_rules),
         personal,
     )
-    sync = ClassicSync(on.log, sessions, sections, personal, on.clock)
+    updates = DeviceUpdates(
+        on.log,
+        on.clock,
+        DeviceStores(SqlToDeviceStore(on.log), SqlKeyCountStore(on.log)),
+        device_lists,
+        sessions.in_room,
+    )
+    sync = ClassicSync(on.log, sessions, sections, personal, updates, on.clock)
     on.metrics.waiting_syncs.set_function(lambda: float(sync.waiting))
     history = History(rooms.directory, rooms.presenter, rooms.visibility, rooms.relations, on.clock)
     related = RelatedEvents(

@@ -100,11 +100,14 @@ def test_who_waits_as_long_as_told_is_let_through(
     limits = limiter(clock, per_second, burst)
     for wait in waits:
         clock.advance(wait)
+        retry_ms = None
         try:
             limits.spend(LOGIN, "a")
         except LimitExceeded as error:
-            assert error.retry_after_ms > 0
-            clock.advance(error.retry_after_ms / 1000)
+            retry_ms = error.retry_after_ms
+        if retry_ms is not None:
+            assert retry_ms > 0
+            clock.advance(retry_ms / 1000)
             assert allowed(limits)
 
 

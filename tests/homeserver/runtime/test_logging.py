@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import json
 import logging
@@ -10,7 +11,8 @@ from typing import Any
 
 import pytest
 import structlog
-from twisted.logger import Logger
+from twisted.internet.defer import Deferred, succeed
+from twisted.logger import Logger, globalLogPublisher
 
 from homeserver.runtime.config.sections import LogSection
 from homeserver.runtime.logging import TwistedLogObserver, bind_request, configure_logging
@@ -138,3 +140,24 @@ def test_warnings_of_libraries_arrive_too() -> None:
     logging.getLogger("some.library").info("chatter")
     (line,) = json_lines(stream)
     assert (line["event"], line["logger"]) == ("this is deprecated", "some.library")
+
+
+def test_what_fails_in_the_background_is_logged_with_where_it_failed() -> None:
+    async def work() -> None:
+        await succeed(None)
+        raise ValueError("lost")
+
+    stream = io.BytesIO()
+    configured(stream, format="json")
+    observer = TwistedLogObserver()
+    globalLogPublisher.addObserver(observer)
+    try:
+        Deferred.fromCoroutine(work())
+        gc.collect()
+    finally:
+        globalLogPublisher.removeObserver(observer)
+    (line,) = json_lines(stream)
+    assert line["level"] == "error"
+    assert line["event"] == "unhandled_failure"
+    assert "ValueError: lost" in line["exception"]
+    assert "in work" in line["exception"]

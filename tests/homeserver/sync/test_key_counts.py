@@ -25,7 +25,10 @@ async def test_every_answer_tells_what_is_left(encryption: EncryptionServer) -> 
     }
     answer = await phone.sync(before.next_batch)
     assert answer.body == expected
-    assert (await phone.sync(answer.next_batch)).body == expected
+    assert answer.is_news
+    again = await phone.sync(answer.next_batch)
+    assert again.body == expected
+    assert not again.is_news
 
 
 async def test_a_claim_wakes_the_device_and_nobody_else(encryption: EncryptionServer) -> None:
@@ -59,3 +62,15 @@ async def test_an_idle_answer_tells_it_without_a_query(encryption: EncryptionSer
         b'"device_unused_fallback_key_types":[]',
     ]
     assert encryption.updates.standing(session, None) == []
+
+
+async def test_the_first_look_of_a_session_is_no_news_by_itself(
+    encryption: EncryptionServer,
+) -> None:
+    phone = await encryption.device("alice")
+    await phone.uploads(one_time_keys=one_time_keys("1"))
+    token = f"s{encryption.log.published[0]}"
+
+    assert await phone.has_news(token)
+    assert not (await phone.sync(token)).is_news
+    assert not await phone.has_news(token)

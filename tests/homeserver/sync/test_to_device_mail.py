@@ -7,7 +7,8 @@ from pathlib import Path
 from homeserver.sync.to_device_mail import AT_ONCE
 from tests.deferreds import together
 from tests.homeserver.encryption import ClientDevice, EncryptionServer
-from tests.rooms_fixture import sqlite_at
+from tests.interruptible import Interruptible
+from tests.rooms_fixture import Engine, sqlite_at
 
 STORED = "SELECT count(*) FROM to_device_messages"
 
@@ -141,3 +142,49 @@ async def test_each_device_has_a_queue_of_its_own(encryption: EncryptionServer) 
 
     assert len((await tablet.sync()).messages) == 1
     assert (await desk.sync()).messages == []
+
+
+async def test_a_deletion_that_fails_is_made_up_for(tmp_path: Path) -> None:
+    databases: list[Interruptible] = []
+
+    def through(engine: Engine) -> Interruptible:
+        databases.append(Interruptible(engine))
+        return databases[-1]
+
+    server = EncryptionServer(sqlite_at(tmp_path / "interrupted.db"), through)
+    phone, desk = await server.device("alice"), await server.device("bob")
+    await phone.sends(desk, txn_id="1")
+    token = (await desk.sync()).next_batch
+
+    databases[0].is_down = True
+    token = (await desk.sync(token)).next_batch
+    await server.log.drained()
+    databases[0].is_down = False
+    assert server.rows(STORED) == [(1,)]
+
+    await phone.sends(desk, txn_id="2")
+    answer = await desk.sync(token)
+    assert len(answer.messages) == 1
+    await desk.sync(answer.next_batch)
+    await server.log.drained()
+    assert server.rows(STORED) == [(0,)]
+    await server.close()
+
+
+async def test_a_message_that_was_not_stored_is_not_acknowledged(tmp_path: Path) -> None:
+    databases: list[Interruptible] = []
+
+    def through(engine: Engine) -> Interruptible:
+        databases.append(Interruptible(engine))
+        return databases[-1]
+
+    server = EncryptionServer(sqlite_at(tmp_path / "interrupted.db"), through)
+    phone, desk = await server.device("alice"), await server.device("bob")
+    databases[0].is_down = True
+    assert (await phone.sends(desk, txn_id="1")).status == 503
+    databases[0].is_down = False
+
+    assert (await phone.sends(desk, txn_id="1")).status == 200
+
+    assert len((await desk.sync()).messages) == 1
+    await server.close()

@@ -1,0 +1,85 @@
+"""End-to-end encryption, as far as a server has a part in it, put together."""
+
+from __future__ import annotations
+
+import attrs
+
+from homeserver.api.cross_signing import CrossSigningApi
+from homeserver.api.dehydrated_devices import DehydratedDevicesApi
+from homeserver.api.device_keys import DeviceKeysApi
+from homeserver.api.key_backup import KeyBackupApi
+from homeserver.api.to_device import ToDeviceApi
+from homeserver.http.routes import Api
+from homeserver.runtime.wiring.foundation import Foundation
+from homeserver.runtime.wiring.rooms import RoomsCore
+from homeserver.services.cross_signing import CrossSigning
+from homeserver.services.dehydrated_devices import DehydratedDevices, DehydratedStores
+from homeserver.services.device_keys import DeviceKeys
+from homeserver.services.device_list_changes import DeviceListChanges
+from homeserver.services.device_traces import DeviceTraces
+from homeserver.services.key_backup import KeyBackups
+from homeserver.services.key_claims import KeyClaims
+from homeserver.services.key_queries import KeyQueries
+from homeserver.services.key_signatures import KeySignatures
+from homeserver.services.to_device import ToDevice
+from homeserver.services.user_interactive_auth import UserInteractiveAuth
+from homeserver.sync.device_lists import DeviceLists
+from homeserver.sync.key_changes import KeyChanges
+from homeserver.sync.sessions import Sessions
+from storage.cross_signing import SqlCrossSigningStore
+from storage.dehydrated_devices import SqlDehydratedDeviceStore
+from storage.device_keys import SqlDeviceKeyStore
+from storage.device_lists import SqlDeviceListStore
+from storage.device_traces import SqlDeviceTraceStore
+from storage.key_backup import SqlKeyBackupStore
+from storage.to_device import SqlToDeviceStore
+
+
+@attrs.frozen
+class DeviceGround:
+    """What accounts and the sync engine need to know of devices."""
+
+    changes: DeviceListChanges
+    traces: DeviceTraces
+    lists: DeviceLists
+
+
+def build_device_ground(on: Foundation, rooms: RoomsCore) -> DeviceGround:
+    """Whose keys changed, and what a device leaves behind."""
+    list_store = SqlDeviceListStore(on.log)
+    changes = DeviceListChanges(list_store, on.log)
+    return DeviceGround(
+        changes=changes,
+        traces=DeviceTraces(SqlDeviceTraceStore(on.log), changes, on.log),
+        lists=DeviceLists(list_store, rooms.directory),
+    )
+
+
+def build_encryption(
+    on: Foundation, ground: DeviceGround, sessions: Sessions, interactive: UserInteractiveAuth
+) -> list[Api]:
+    """Keys, messages to devices, backups."""
+    log, clock, name = on.log, on.clock, on.server_name
+    keys = SqlDeviceKeyStore(log)
+    signing = SqlCrossSigningStore(log)
+    mail = SqlToDeviceStore(log)
+    changes = ground.changes
+    stores = DehydratedStores(
+        SqlDehydratedDeviceStore(log), keys, signing, SqlDeviceTraceStore(log), mail
+    )
+    return [
+        ToDeviceApi(ToDevice(mail, log, clock)),
+        DeviceKeysApi(
+            DeviceKeys(keys, signing, changes, log, clock),
+            KeyQueries(keys, signing, name),
+            KeyClaims(keys, log, clock, name),
+            KeyChanges(ground.lists, sessions, log).between,
+        ),
+        CrossSigningApi(
+            CrossSigning(signing, changes, log),
+            KeySignatures(keys, signing, changes, log),
+            interactive,
+        ),
+        KeyBackupApi(KeyBackups(SqlKeyBackupStore(), log)),
+        DehydratedDevicesApi(DehydratedDevices(stores, changes, clock)),
+    ]
