@@ -45,8 +45,9 @@ format: $(TOOLS_INSTALLED) ## Format the code and sort its imports.
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-reference: $(SERVER_INSTALLED) ## Write docs/configuration.md anew.
+reference: $(SERVER_INSTALLED) ## Write docs/configuration.md and docs/coverage.md anew.
 	$(BIN)/python -m homeserver.runtime.config.reference > docs/configuration.md
+	$(BIN)/python -m homeserver.runtime.coverage > docs/coverage.md
 
 # To be called with the oldest Python that is supported: it needs packages that newer ones do not.
 constraints: ## Resolve the dependencies anew and pin what comes of it.

@@ -69,6 +69,9 @@ from tests.rooms_fixture import Engine, OpenEngine, Person, RoomsServer, quoted
 P = ParamSpec("P")
 T = TypeVar("T")
 
+STANDING = {"next_batch", "device_one_time_keys_count", "device_unused_fallback_key_types"}
+"""What every answer has."""
+
 _NO_REACTOR = cast("IReactorFromThreads", None)
 
 
@@ -208,7 +211,8 @@ class Answer:
 
     @property
     def is_empty(self) -> bool:
-        return list(self.json) == ["next_batch"]
+        """Whether there is nothing new in it."""
+        return self.json.keys() <= STANDING
 
     def rooms(self, section: str = "join") -> dict[str, JsonObject]:
         """The rooms of a section."""

@@ -176,7 +176,7 @@ class UnreadCounter:
         ):
             del self._following[key]
             return None
-        if following.until != room.position and not _Follower(room, reader, following).catch_up():
+        if following.until < room.position and not _Follower(room, reader, following).catch_up():
             del self._following[key]
             return None
         if following.threads is None and (threads or reader.user_id in room.threaded_readers):

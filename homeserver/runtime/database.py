@@ -42,7 +42,7 @@ def open_database(config: Config, reactor: IReactorFromThreads) -> OpenDatabase:
             lambda tx: _identify(tx, ServerName(config.server.name), config.shard_count)
         )
     except DatabaseDown as error:
-        raise _unusable(config, f"the database cannot be used: {error}") from error
+        raise _unusable(config, _why(error)) from error
     except SchemaTooNew as error:
         raise _unusable(config, str(error)) from error
     return OpenDatabase(database, cast("list[int]", high_water))
@@ -54,7 +54,7 @@ def migrate(config: Config) -> None:
     try:
         names = migrate_schema(database)
     except DatabaseDown as error:
-        raise _unusable(config, f"the database cannot be used: {error}") from error
+        raise _unusable(config, _why(error)) from error
     except SchemaTooNew as error:
         raise _unusable(config, str(error)) from error
     finally:
@@ -77,6 +77,10 @@ def _engine(config: Config, reactor: IReactorFromThreads) -> AnyDatabase:
 
         return PostgresDatabase(url, reactor, config.database.pool_size)
     raise _unusable(config, "it must begin with sqlite:/// or postgresql://")
+
+
+def _why(error: DatabaseDown) -> str:
+    return f"the database cannot be used: {' '.join(str(error).split())}"
 
 
 def _unusable(config: Config, why: str) -> ConfigError:

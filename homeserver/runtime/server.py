@@ -12,7 +12,7 @@ import structlog
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
-from homeserver.runtime.config import Config
+from homeserver.runtime.config import Config, ConfigError
 
 log = structlog.get_logger(__name__)
 
@@ -68,7 +68,11 @@ def run(config: Config) -> None:
 
     configure_logging(config.log)
     begin_twisted_logging()
-    server = build(config, reactor)
+    try:
+        server = build(config, reactor)
+    except OSError as error:
+        why = f"{error.filename} cannot be used: {error.strerror}"
+        raise ConfigError("configuration", None, None, why) from error
     ports = listen(config, reactor, server)
     failures: list[Failure] = []
 

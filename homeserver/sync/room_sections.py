@@ -23,6 +23,24 @@ from homeserver.sync.windows import Core, SyncOptions, Window
 _DataOfRooms = Mapping[RoomId, list[AccountDataRow]]
 
 
+@attrs.frozen(slots=True)
+class _Told:
+    """A room that an answer tells of. ``data`` is what the user keeps for it and is to be told."""
+
+    now: Round
+    room: UserRoom
+    view: RoomView
+    options: SyncOptions
+    data: list[AccountDataRow]
+
+    def wanted_data(self) -> list[AccountDataRow]:
+        """What the filter leaves of the account data."""
+        wanted = self.options.filter.room.account_data
+        if not self.data or not wanted.matches_room(self.room.room_id):
+            return []
+        return [row for row in self.data if wanted.matches(row.type, None)]
+
+
 class RoomSections:
     """Assembles what an answer says about rooms."""
 
@@ -45,36 +63,33 @@ class RoomSections:
         if not rooms:
             return []
         options = now.options
-        whole = await self._load(now, rooms, options)
+        views = await self._views(rooms)
+        whole = await self._prepare(now, rooms, views, options)
         data = await self._with_data_of_new_rooms(now, rooms, data)
         entries: dict[str, list[bytes]] = {}
         for room in rooms:
-            name, part = await self._entry(now, room, options, data.get(room.room_id, []), whole)
+            name, part = await self._entry(
+                _Told(now, room, views[room.room_nid], options, data.get(room.room_id, [])),
+                whole.get(room.room_nid),
+            )
             if part is not None:
                 entries.setdefault(name, []).append(b'"%s":{%s}' % (room.room_id.encode(), part))
         return [b'"%s":{%s}' % (name.encode(), b",".join(parts)) for name, parts in entries.items()]
 
-    async def _entry(
-        self,
-        now: Round,
-        room: UserRoom,
-        options: SyncOptions,
-        data: list[AccountDataRow],
-        whole: Mapping[int, Core],
-    ) -> tuple[str, bytes | None]:
-        """The section that a room belongs to, and what is to be told of it, if anything."""
-        match room.membership:
+    async def _entry(self, told: _Told, core: Core | None) -> tuple[str, bytes | None]:
+        """The section that a room belongs to, and what is to be told of it, if anything; ``core``
+        is there if that is told from scratch."""
+        match told.room.membership:
             case "join":
-                core = whole.get(room.room_nid)
-                return "join", await self._joined(now, room, options, data, core)
+                return "join", await self._joined(told, core)
             case "invite":
-                if room.sender in now.session.ignored:
+                if told.room.sender in told.now.session.ignored:
                     return "invite", None
-                return "invite", await self._stripped("invite_state", room, now)
+                return "invite", await self._stripped("invite_state", told)
             case "knock":
-                return "knock", await self._stripped("knock_state", room, now)
+                return "knock", await self._stripped("knock_state", told)
             case _:
-                return "leave", await self._left(now, room, options, data)
+                return "leave", await self._left(told)
 
     def _rooms(self, now: Round, data: _DataOfRooms) -> list[UserRoom]:
         """The rooms that an answer may have to mention."""
@@ -111,20 +126,29 @@ class RoomSections:
             return found
         return [room for room in found if definition.matches_room(room.room_id)]
 
-    async def _load(
-        self, now: Round, rooms: Sequence[UserRoom], options: SyncOptions
-    ) -> dict[int, Core]:
-        """Bring the rooms of an answer into memory, and what their counts take, in bulk. The cores
-        of those that are told from scratch."""
-        missing = [r.room_nid for r in rooms if self._directory.loaded(r.room_nid) is None]
-        if missing:
-            await self._directory.load(missing)
-        joined = [
-            (actor.view, room)
+    async def _views(self, rooms: Sequence[UserRoom]) -> dict[int, RoomView]:
+        """The rooms of an answer, by number; those not in memory are loaded in bulk."""
+        views = {
+            room.room_nid: actor.view
             for room in rooms
-            if room.membership == "join"
-            and (actor := self._directory.loaded(room.room_nid)) is not None
-        ]
+            if (actor := self._directory.loaded(room.room_nid)) is not None
+        }
+        if len(views) < len(rooms):
+            # Loading some may push others out of memory: all are held from here on.
+            actors = await self._directory.load(room.room_nid for room in rooms)
+            views = {nid: actor.view for nid, actor in actors.items()}
+        return views
+
+    async def _prepare(
+        self,
+        now: Round,
+        rooms: Sequence[UserRoom],
+        views: Mapping[int, RoomView],
+        options: SyncOptions,
+    ) -> dict[int, Core]:
+        """Bring what counting takes into memory, in bulk. The cores of those rooms that are told
+        from scratch."""
+        joined = [(views[room.room_nid], room) for room in rooms if room.membership == "join"]
         await self._unread.prepare(now.session, joined, threads=options.unread_threads)
         whole = []
         for view, room in joined:
@@ -149,23 +173,10 @@ class RoomSections:
             return data
         return {**data, **await self._personal.of_rooms(now.session.user_id, new)}
 
-    async def _view(self, room: UserRoom) -> RoomView:
-        actor = self._directory.loaded(room.room_nid)
-        return (actor or await self._directory.by_nid(room.room_nid)).view
-
-    async def _joined(
-        self,
-        now: Round,
-        room: UserRoom,
-        options: SyncOptions,
-        data: list[AccountDataRow],
-        core: Core | None,
-    ) -> bytes | None:
-        """A room that the user is in, with its core if it is told from scratch; None when there is
-        nothing to tell."""
-        view = await self._view(room)
+    async def _joined(self, told: _Told, core: Core | None) -> bytes | None:
+        now, room, view, options = told.now, told.room, told.view, told.options
         is_new = now.is_new(room)
-        data = self._wanted_data(options, room, data)
+        data = told.wanted_data()
         if core is None:
             window = now.window(now.since_in(room), now.until.positions[room.shard], options)
             core = self._cores.changes.ready(view, window)
@@ -177,41 +188,32 @@ class RoomSections:
             now.device.forget(view.nid)
         if core.members:
             now.device.send(str(now.until), view.nid, core.members)
-        events = data_events(data, initial=is_new)
         parts = [
             core.body,
             await self._unread.part(now.session, view, room, threads=options.unread_threads),
-            b'"account_data":{"events":[%s]}' % b",".join(events),
+            _account_data(data_events(data, initial=is_new)),
         ]
         if core.summary_changed:
             summary = room_summary(view, now.session.user_id)
             parts.append(b'"summary":' + encode(summary))
         return b",".join(parts)
 
-    @staticmethod
-    def _wanted_data(
-        options: SyncOptions, room: UserRoom, data: list[AccountDataRow]
-    ) -> list[AccountDataRow]:
-        wanted = options.filter.room.account_data
-        if not data or not wanted.matches_room(room.room_id):
-            return []
-        return [row for row in data if wanted.matches(row.type, None)]
-
-    async def _stripped(self, name: str, room: UserRoom, now: Round) -> bytes:
-        view = await self._view(room)
+    async def _stripped(self, name: str, told: _Told) -> bytes:
         events = await stripped_state(
-            view, self._directory.events, now.session.user_id, room.sender
+            told.view, self._directory.events, told.now.session.user_id, told.room.sender
         )
         return b'"%s":{"events":[%s]}' % (name.encode(), b",".join(events))
 
-    async def _left(
-        self, now: Round, room: UserRoom, options: SyncOptions, data: list[AccountDataRow]
-    ) -> bytes:
-        view = await self._view(room)
-        window = now.window(now.since_in(room), room.position, options)
-        core = await self._cores.left(view, room, window)
-        events = data_events(self._wanted_data(options, room, data), initial=now.since is None)
-        return core.body + b',"account_data":{"events":[%s]}' % b",".join(events)
+    async def _left(self, told: _Told) -> bytes:
+        now, room = told.now, told.room
+        window = now.window(now.since_in(room), room.position, told.options)
+        core = await self._cores.left(told.view, room, window)
+        events = data_events(told.wanted_data(), initial=now.since is None)
+        return b"%s,%s" % (core.body, _account_data(events))
+
+
+def _account_data(events: list[bytes]) -> bytes:
+    return b'"account_data":{"events":[%s]}' % b",".join(events)
 
 
 def _has_read(view: RoomView, window: Window) -> bool:

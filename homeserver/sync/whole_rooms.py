@@ -62,14 +62,18 @@ class WholeRooms:
         limited = len(found) > limit or reaches > floor
         if window.options.filter.room.timeline.is_pass_none:
             limited = False
-        seen, memberships = await self._writer.seen(room, window, found[-limit:])
+        newest_found = found[-limit:]
+        seen, memberships = await self._writer.seen(room, window, newest_found)
         passed_over: dict[StateKey, StoredEvent] = {}
         if seen and not window.options.use_state_after:
+            # It begins after all changes of the state that the reader may not see.
             shown = {e.nid for e in seen}
+            unseen = [e.order for e in newest_found if e.event.is_state and e.nid not in shown]
+            contiguous = [e for e in seen if not unseen or e.order > unseen[-1]]
             passed_over = by_place(
                 e for e in newest if e.order > seen[0].order and e.nid not in shown
             )
-            rest = not_overtaken(seen, passed_over)
+            rest = not_overtaken(contiguous, passed_over)
             limited = limited or len(rest) < len(seen)
             seen = rest
         members = lazy_members(room, window, seen, with_heroes=True)

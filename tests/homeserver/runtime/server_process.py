@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from typing import Final, Self
 from synctest.connection import Homeserver, Unreachable
 from synctest.process import free_port
 
+_SOURCE: Final = Path(__file__).parents[3]
 _PATIENCE: Final = 1500
 """How often a server that starts is asked whether it is there."""
 
@@ -69,6 +71,7 @@ class ServerProcess:
         self._process = subprocess.Popen(
             [sys.executable, "-m", "homeserver.cli", "serve"],
             cwd=self.directory,
+            env={**os.environ, "PYTHONPATH": str(_SOURCE)},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

@@ -247,6 +247,10 @@ def test_an_unknown_key_gets_the_nearest_known_one(document: str, expected: str)
             "media.thumbnail_sizes[0] = 32x32: must be no larger than media.max_pixels (1000)",
         ),
         (
+            "[limits]\noverload_lag_seconds = 0.1",
+            "limits.overload_lag_seconds = 0.1: must be at least limits.shedding_lag_seconds (0.5)",
+        ),
+        (
             '[metrics]\nallow_from = ["10.0.0.0/8", "10.0.0.0/99"]',
             'metrics.allow_from[1] = "10.0.0.0/99": must be an address or a network',
         ),

@@ -43,11 +43,22 @@ async def alice_in_a_room(homeserver: Homeserver) -> tuple[Client, str]:
     return alice, await alice.create_room()
 
 
+async def settled(client: Client) -> str:
+    """A token after which there is nothing new."""
+    token: str = (await client.sync())["next_batch"]
+    while (following := (await client.sync(token))["next_batch"]) != token:
+        token = following
+    return token
+
+
 async def until_waiting(homeserver: Homeserver, count: int) -> None:
     """Wait until so many syncs wait."""
     line = f"myelin_waiting_syncs {count}.0".encode()
-    while line not in (await homeserver.request("GET", "/metrics")).body:
+    for _ in range(1000):
+        if line in (await homeserver.request("GET", "/metrics")).body:
+            return
         await asyncio.sleep(0.01)
+    raise AssertionError("the syncs do not wait")
 
 
 # --- starting
@@ -109,6 +120,15 @@ def test_a_database_that_cannot_be_reached_is_named_without_its_password(tmp_pat
     assert status == 1
     assert "database.url" in only_line(errors)
     assert "hunter2" not in errors
+
+
+def test_a_directory_that_cannot_be_used_is_named(tmp_path: Path) -> None:
+    (tmp_path / "data").write_text("in the way", encoding="utf-8")
+    status, errors = ServerProcess(tmp_path).fails()
+    assert status == 1
+    assert only_line(errors) == (
+        f"Error: configuration: {tmp_path}/data cannot be used: File exists"
+    )
 
 
 def free_port_of_nobody() -> int:
@@ -193,8 +213,10 @@ async def test_a_listener_with_a_certificate_speaks_tls(tmp_path: Path) -> None:
         )
         for _ in range(2):
             writer.write(b"GET /_matrix/client/versions HTTP/1.1\r\nHost: localhost\r\n\r\n")
-            assert (await reader.readline()) == b"HTTP/1.1 200 OK\r\n"
-            assert b'"versions"' in await reader.readuntil(b"}")
+            head = (await reader.readuntil(b"\r\n\r\n")).decode()
+            assert head.startswith("HTTP/1.1 200 OK")
+            length = int(head.partition("Content-Length: ")[2].split()[0])
+            assert "versions" in json.loads(await reader.readexactly(length))
         writer.close()
         status, _ = await server.ends()
         assert status == 0
@@ -222,12 +244,11 @@ def test_a_certificate_that_cannot_be_used_is_named(tmp_path: Path, broken: str)
 async def test_told_to_stop_it_answers_what_it_was_asked_and_ends(tmp_path: Path) -> None:
     async with ServerProcess(tmp_path) as server, Homeserver(server.url) as homeserver:
         alice, room_id = await alice_in_a_room(homeserver)
-        token = (await alice.sync())["next_batch"]
+        token = await settled(alice)
         polls = [asyncio.create_task(alice.sync(token, timeout_ms=30_000)) for _ in range(3)]
         await until_waiting(homeserver, len(polls))
         sends = [asyncio.create_task(alice.say(room_id, str(number))) for number in range(20)]
-        while not any(send.done() for send in sends):
-            await asyncio.sleep(0)
+        await asyncio.wait(sends, return_when=asyncio.FIRST_COMPLETED)
         status, errors = await server.ends()
 
         for answer in await asyncio.gather(*polls):
@@ -248,11 +269,11 @@ async def test_told_to_stop_it_answers_what_it_was_asked_and_ends(tmp_path: Path
 async def test_a_client_that_keeps_asking_does_not_keep_it_from_stopping(tmp_path: Path) -> None:
     async with ServerProcess(tmp_path) as server, Homeserver(server.url) as homeserver:
         alice = await register_openly(homeserver, "alice")
-        token = (await alice.sync())["next_batch"]
 
         async def follow() -> None:
+            token = None
             while True:
-                await alice.sync(token, timeout_ms=30_000)
+                token = (await alice.sync(token, timeout_ms=30_000))["next_batch"]
 
         followers = [asyncio.create_task(follow()) for _ in range(3)]
         await until_waiting(homeserver, len(followers))

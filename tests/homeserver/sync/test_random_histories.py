@@ -396,15 +396,14 @@ class Client:
     async def _check(self, answer: Answer, room: str) -> None:
         truth = await self.world.server.timeline(room)
         seen = what_is_seen(truth, self.user_id)
-        if not seen.joined:
-            return
-        known = self.rooms[room]
         if seen.membership != "join":
+            known = self.rooms.get(room, ClientRoom())
             # Of what came after they left, sync tells nothing but how they stand.
             last = [e.event.event_id for e in truth if e.position <= seen.left]
             own = {e.event.event_id for e in truth if e.event.state_key == self.user_id}
             assert set(known.events) <= {*last, *own}
             return
+        known = self.rooms[room]
         assert self._without_unwanted(known.events, truth) == self._expected(seen)
         state = true_state(truth)
         if self.is_lazy:
