@@ -87,13 +87,19 @@ class SqliteDatabase:
     def _connect(self) -> sqlite3.Connection:
         connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
         if connection is None:
-            connection = sqlite3.connect(
-                self._path, isolation_level=None, check_same_thread=False, cached_statements=512
-            )
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute("PRAGMA synchronous = FULL")
-            connection.execute("PRAGMA busy_timeout = 10000")
-            connection.execute("PRAGMA temp_store = MEMORY")
+            try:
+                connection = sqlite3.connect(
+                    self._path,
+                    isolation_level=None,
+                    check_same_thread=False,
+                    cached_statements=512,
+                )
+                connection.execute("PRAGMA journal_mode = WAL")
+                connection.execute("PRAGMA synchronous = FULL")
+                connection.execute("PRAGMA busy_timeout = 10000")
+                connection.execute("PRAGMA temp_store = MEMORY")
+            except sqlite3.DatabaseError as error:
+                raise DatabaseDown(str(error)) from error
             self._local.connection = connection
             self._open.append(connection)
         return connection

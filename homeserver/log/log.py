@@ -201,6 +201,9 @@ class Log:
             try:
                 results = await self._database.write_once(run)
             except (DatabaseDown, DatabaseFull) as error:
+                # A connection that broke during the commit leaves open whether it took place. If it
+                # did, whoever reads the database next finds the rows, so they must be in sight.
+                self._advance(entries)
                 for item in standing:
                     self._fail(item, error)
                 return
@@ -238,11 +241,14 @@ class Log:
             if position > self._reserved[shard]
         ]
 
+    def _advance(self, entries: Sequence[Entry]) -> None:
+        for entry in entries:
+            self.published[entry.shard] = entry.position
+
     def _publish(self, entries: Sequence[Entry]) -> None:
         if not entries:
             return
-        for entry in entries:
-            self.published[entry.shard] = entry.position
+        self._advance(entries)
         for subscriber in self._subscribers:
             try:
                 subscriber(entries)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 import attrs
 from twisted.internet.defer import Deferred
 
-from homeserver.domain.errors import DatabaseUnavailable, NotFound
+from homeserver.domain.errors import NotFound
 from homeserver.domain.identifiers import RoomId
 from homeserver.log.entries import Entry, EventEntry, ReceiptEntry, TypingEntry
 from homeserver.log.log import Log
@@ -95,6 +95,8 @@ class RoomDirectory:
             pinned.update(await self._load(mine))
         for nid in wanted:
             if nid not in pinned:
+                if nid in mine:
+                    raise NotFound("Unknown room")
                 pinned[nid] = await self._loaded_by_another(nid)
         self._evict(pinned)
         return pinned
@@ -117,7 +119,8 @@ class RoomDirectory:
             await waiting
         actor = self._actors.get(nid)
         if actor is None:
-            raise DatabaseUnavailable(500, "The room could not be loaded")
+            # Whoever loaded it gave up, or the room has been evicted since.
+            actor = (await self.load([nid]))[nid]
         return actor
 
     def _adopt(self, snapshot: RoomSnapshot) -> RoomActor:

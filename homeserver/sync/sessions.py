@@ -29,6 +29,7 @@ from homeserver.ports.clock import Clock
 from homeserver.ports.events import EventAppend
 from homeserver.ports.rooms import UserRoom
 from homeserver.rooms.directory import RoomDirectory
+from homeserver.rooms.view import RoomView
 from homeserver.sync.ignored_users import ignored_users
 from homeserver.sync.session import Session
 
@@ -64,6 +65,7 @@ class Sessions:
         self._loading: dict[UserId, _Loading] = {}
         self._wake: dict[Session, None] = {}
         log.subscribe(self._apply)
+        directory.on_load.append(self._take_in_loaded)
         clock.call_later(KEPT_SECONDS / 2, self._sweep)
 
     async def of(self, user_id: UserId) -> Session:
@@ -255,6 +257,14 @@ class Sessions:
         if actor is None or actor.view.joined_count > PRESENCE_ROOM_LIMIT:
             return ()
         return self._in_room.get(nid, ())
+
+    def _take_in_loaded(self, room: RoomView) -> None:
+        """A room was read from the database, which may hold what was never published: a commit
+        whose outcome was not known when its connection broke."""
+        for session in self._in_room.get(room.nid, ()):
+            if session.touched[room.shard].get(room.nid, 0) < room.position:
+                session.touch(room.nid, room.shard, room.position)
+                self._clock.call_later(0, session.wake)
 
     # --- letting go
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+
+import attrs
 
 from homeserver.domain.events import StateKey
 from homeserver.domain.identifiers import UserId
@@ -21,6 +23,16 @@ from homeserver.sync.windows import LARGEST_LIMIT, Core, Window
 
 _SUBS = 2**31
 """Above every place within a position."""
+
+
+@attrs.frozen(slots=True)
+class _Timeline:
+    """The timeline of a part, and by place the last state events that it passes over."""
+
+    events: list[StoredEvent]
+    memberships: Mapping[int, str]
+    limited: bool
+    passed_over: Mapping[StateKey, StoredEvent]
 
 
 class WholeRooms:
@@ -55,35 +67,16 @@ class WholeRooms:
         await self._events.fetch(nids)
 
     async def _part(self, room: RoomView, window: Window) -> Part:
-        limit = window.options.limit
-        floor: Order = (window.known_until, 0) if window.known_until is not None else NOWHERE
-        newest, reaches = await self._newest(room, window, floor)
-        found = [e for e in wanted(room, newest, window) if e.order > floor]
-        limited = len(found) > limit or reaches > floor
-        if window.options.filter.room.timeline.is_pass_none:
-            limited = False
-        newest_found = found[-limit:]
-        seen, memberships = await self._writer.seen(room, window, newest_found)
-        passed_over: dict[StateKey, StoredEvent] = {}
-        if seen and not window.options.use_state_after:
-            # It begins after all changes of the state that the reader may not see.
-            shown = {e.nid for e in seen}
-            unseen = [e.order for e in newest_found if e.event.is_state and e.nid not in shown]
-            contiguous = [e for e in seen if not unseen or e.order > unseen[-1]]
-            passed_over = by_place(
-                e for e in newest if e.order > seen[0].order and e.nid not in shown
-            )
-            rest = not_overtaken(contiguous, passed_over)
-            limited = limited or len(rest) < len(seen)
-            seen = rest
-        members = lazy_members(room, window, seen, with_heroes=True)
-        first = seen[0] if seen else None
+        timeline = await self._timeline(room, window)
+        events = timeline.events
+        first = events[0] if events else None
+        members = lazy_members(room, window, events, with_heroes=True)
         wanted_members = set(members) if window.options.lazy else None
         places = await self._state_places(room, window, first, wanted_members)
         # What the timeline passes over is told beforehand: later nobody would.
         places |= {
             key: e.nid
-            for key, e in passed_over.items()
+            for key, e in timeline.passed_over.items()
             if first is not None
             and e.order > first.order
             and (key[0] != MEMBER or wanted_members is None or UserId(key[1]) in wanted_members)
@@ -99,7 +92,37 @@ class WholeRooms:
         before = TimelineToken(window.until)
         if first is not None:
             before = TimelineToken(first.position, first.sub - 1)
-        return Part(room, window, seen, memberships, state, limited, before, True, members)
+        return Part(
+            room,
+            window,
+            events,
+            timeline.memberships,
+            state,
+            timeline.limited,
+            before,
+            True,
+            members,
+        )
+
+    async def _timeline(self, room: RoomView, window: Window) -> _Timeline:
+        limit = window.options.limit
+        floor: Order = (window.known_until, 0) if window.known_until is not None else NOWHERE
+        newest, reaches = await self._newest(room, window, floor)
+        found = [e for e in wanted(room, newest, window) if e.order > floor]
+        limited = len(found) > limit or reaches > floor
+        if window.options.filter.room.timeline.is_pass_none:
+            limited = False
+        found = found[-limit:]
+        seen, memberships = await self._writer.seen(room, window, found)
+        if not seen or window.options.use_state_after:
+            return _Timeline(seen, memberships, limited, {})
+        # It begins after all changes of the state that the reader may not see.
+        shown = {e.nid for e in seen}
+        unseen = [e.order for e in found if e.event.is_state and e.nid not in shown]
+        rest = [e for e in seen if not unseen or e.order > unseen[-1]]
+        passed_over = by_place(e for e in newest if e.order > seen[0].order and e.nid not in shown)
+        rest = not_overtaken(rest, passed_over)
+        return _Timeline(rest, memberships, limited or len(rest) < len(seen), passed_over)
 
     async def _newest(
         self, room: RoomView, window: Window, floor: Order
