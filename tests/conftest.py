@@ -11,8 +11,8 @@ import psycopg2
 import pytest
 from twisted.internet.interfaces import IReactorFromThreads
 
-from storage.postgres import PostgresDatabase
-from storage.schema import migrate
+from storage.engines.postgres import PostgresDatabase
+from storage.engines.schema import migrate
 from synctest.postgres import PostgresCluster
 from tests.deferreds import on_event_loop
 

@@ -20,17 +20,17 @@ from urllib.parse import quote
 import attrs
 from twisted.internet.interfaces import IReactorFromThreads
 
-from homeserver.api.aliases import AliasesApi
-from homeserver.api.membership import MembershipApi
-from homeserver.api.public_rooms import PublicRoomsApi
-from homeserver.api.reports import ReportsApi
-from homeserver.api.room_creation import RoomCreationApi
-from homeserver.api.room_summaries import RoomSummariesApi
-from homeserver.api.sending import SendingApi
-from homeserver.api.spaces import SpacesApi
-from homeserver.api.state import StateApi
-from homeserver.api.upgrades import UpgradesApi
-from homeserver.api.user_rooms import UserRoomsApi
+from homeserver.api.messages.sending import SendingApi
+from homeserver.api.rooms.aliases import AliasesApi
+from homeserver.api.rooms.membership import MembershipApi
+from homeserver.api.rooms.public_rooms import PublicRoomsApi
+from homeserver.api.rooms.reports import ReportsApi
+from homeserver.api.rooms.room_creation import RoomCreationApi
+from homeserver.api.rooms.room_summaries import RoomSummariesApi
+from homeserver.api.rooms.spaces import SpacesApi
+from homeserver.api.rooms.state import StateApi
+from homeserver.api.rooms.upgrades import UpgradesApi
+from homeserver.api.rooms.user_rooms import UserRoomsApi
 from homeserver.domain.canonical_json import JsonObject
 from homeserver.domain.errors import UnknownToken
 from homeserver.domain.identifiers import DeviceId, EventId, RoomId, ServerName, UserId
@@ -42,8 +42,8 @@ from homeserver.http.routes import Api
 from homeserver.log.entries import Entry
 from homeserver.log.log import Log
 from homeserver.ports.database import Database, Row, Transaction
-from homeserver.ports.events import StoredEvent
-from homeserver.ports.profiles import Profile
+from homeserver.ports.personal.profiles import Profile
+from homeserver.ports.rooms.events import StoredEvent
 from homeserver.rooms.actor import Author, RoomActor
 from homeserver.rooms.counting import EventCounter
 from homeserver.rooms.directory import RoomDirectory
@@ -51,39 +51,39 @@ from homeserver.rooms.event_cache import EventCache
 from homeserver.rooms.presentation import Presenter
 from homeserver.rooms.push_rules_index import PushRulesIndex
 from homeserver.rooms.visible_events import Visibility
-from homeserver.services.aliases import Aliases
-from homeserver.services.canonical_aliases import CanonicalAliases
-from homeserver.services.departures import Departures
-from homeserver.services.forgetting import Forgetting
-from homeserver.services.guest_departures import GuestDepartures
-from homeserver.services.history import History
-from homeserver.services.membership import Memberships
-from homeserver.services.messages import Messages
-from homeserver.services.published_rooms import PublishedRooms
-from homeserver.services.redactions import Redactions
-from homeserver.services.relation_rules import RelationRules
-from homeserver.services.reports import Reports
-from homeserver.services.restricted_joins import RestrictedJoins
-from homeserver.services.room_creation import RoomCreation, RoomDefaults
-from homeserver.services.room_hierarchy import RoomHierarchy
-from homeserver.services.room_state import RoomState
-from homeserver.services.room_summaries import RoomSummaries
-from homeserver.services.room_upgrades import RoomUpgrades
-from homeserver.services.state_reading import StateReading
-from homeserver.services.user_rooms import UserRooms
-from storage.aliases import SqlAliasStore
-from storage.events import SqlEventStore
-from storage.memberships import SqlMembershipStore
-from storage.postgres import PostgresDatabase
-from storage.published_rooms import SqlPublishedRoomStore
-from storage.push_rules import SqlPushRuleStore
-from storage.relations import SqlRelationStore
-from storage.reports import SqlReportStore
-from storage.room_log import RoomLogStore
-from storage.room_summaries import SqlRoomSummaryStore
-from storage.rooms import SqlRoomStore
-from storage.schema import migrate
-from storage.sqlite import SqliteDatabase
+from homeserver.services.messages.history import History
+from homeserver.services.messages.messages import Messages
+from homeserver.services.messages.redactions import Redactions
+from homeserver.services.messages.relation_rules import RelationRules
+from homeserver.services.rooms.aliases import Aliases
+from homeserver.services.rooms.canonical_aliases import CanonicalAliases
+from homeserver.services.rooms.departures import Departures
+from homeserver.services.rooms.forgetting import Forgetting
+from homeserver.services.rooms.guest_departures import GuestDepartures
+from homeserver.services.rooms.membership import Memberships
+from homeserver.services.rooms.published_rooms import PublishedRooms
+from homeserver.services.rooms.reports import Reports
+from homeserver.services.rooms.restricted_joins import RestrictedJoins
+from homeserver.services.rooms.room_creation import RoomCreation, RoomDefaults
+from homeserver.services.rooms.room_hierarchy import RoomHierarchy
+from homeserver.services.rooms.room_state import RoomState
+from homeserver.services.rooms.room_summaries import RoomSummaries
+from homeserver.services.rooms.room_upgrades import RoomUpgrades
+from homeserver.services.rooms.state_reading import StateReading
+from homeserver.services.rooms.user_rooms import UserRooms
+from storage.engines.postgres import PostgresDatabase
+from storage.engines.schema import migrate
+from storage.engines.sqlite import SqliteDatabase
+from storage.personal.push_rules import SqlPushRuleStore
+from storage.rooms.aliases import SqlAliasStore
+from storage.rooms.events import SqlEventStore
+from storage.rooms.memberships import SqlMembershipStore
+from storage.rooms.published_rooms import SqlPublishedRoomStore
+from storage.rooms.relations import SqlRelationStore
+from storage.rooms.reports import SqlReportStore
+from storage.rooms.room_log import RoomLogStore
+from storage.rooms.room_summaries import SqlRoomSummaryStore
+from storage.rooms.rooms import SqlRoomStore
 from tests.clock import FakeClock
 from tests.deferreds import LoopReactor, on_event_loop
 from tests.http_requests import Response, TestClient
@@ -98,7 +98,7 @@ _numbers = itertools.count(1)
 
 
 class KnownProfiles:
-    """See :class:`homeserver.ports.profiles.Profiles`."""
+    """See :class:`homeserver.ports.personal.profiles.Profiles`."""
 
     def __init__(self) -> None:
         self.profiles: dict[UserId, Profile] = {}
@@ -111,7 +111,7 @@ class KnownProfiles:
 
 
 class KnownGuests:
-    """See :class:`homeserver.ports.guests.GuestStore`."""
+    """See :class:`homeserver.ports.accounts.guests.GuestStore`."""
 
     def __init__(self) -> None:
         self.guests: set[UserId] = set()
@@ -121,7 +121,7 @@ class KnownGuests:
 
 
 class KnownInvitePermissions:
-    """See :class:`homeserver.ports.invite_permissions.InvitePermissions`."""
+    """See :class:`homeserver.ports.personal.invite_permissions.InvitePermissions`."""
 
     def __init__(self) -> None:
         self.blocked: set[UserId] = set()
@@ -131,7 +131,7 @@ class KnownInvitePermissions:
 
 
 class RecordedSettings:
-    """See :class:`homeserver.ports.personal_settings.PersonalSettings`."""
+    """See :class:`homeserver.ports.personal.personal_settings.PersonalSettings`."""
 
     def __init__(self) -> None:
         self.carried_over: list[tuple[UserId, RoomId, RoomId]] = []

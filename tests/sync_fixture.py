@@ -23,14 +23,14 @@ import attrs
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorFromThreads
 
-from homeserver.api.account_data import AccountDataApi
-from homeserver.api.filters import FiltersApi
-from homeserver.api.history import HistoryApi
-from homeserver.api.push_rules import PushRulesApi
-from homeserver.api.receipts import ReceiptsApi
-from homeserver.api.relations import RelationsApi
-from homeserver.api.sync import SyncApi
-from homeserver.api.typing import TypingApi
+from homeserver.api.messages.history import HistoryApi
+from homeserver.api.messages.receipts import ReceiptsApi
+from homeserver.api.messages.relations import RelationsApi
+from homeserver.api.messages.sync import SyncApi
+from homeserver.api.messages.typing import TypingApi
+from homeserver.api.personal.account_data import AccountDataApi
+from homeserver.api.personal.filters import FiltersApi
+from homeserver.api.personal.push_rules import PushRulesApi
 from homeserver.domain.canonical_json import JsonObject
 from homeserver.domain.filters import CompiledFilter, Filter, compile_filter
 from homeserver.domain.identifiers import EventId, RoomId, UserId
@@ -38,14 +38,14 @@ from homeserver.http.routes import Api
 from homeserver.log.entries import PresenceEntry
 from homeserver.ports.database import Transaction
 from homeserver.rooms.unread import UnreadCounter
-from homeserver.services.account_data import AccountData
-from homeserver.services.filters import Filters
-from homeserver.services.push_rules import PushRules, default_push_rules
-from homeserver.services.read_markers import ReadMarkers
-from homeserver.services.receipts import Receipts
-from homeserver.services.related_events import RelatedEvents
-from homeserver.services.room_tags import RoomTags
-from homeserver.services.typing import Typing
+from homeserver.services.messages.read_markers import ReadMarkers
+from homeserver.services.messages.receipts import Receipts
+from homeserver.services.messages.related_events import RelatedEvents
+from homeserver.services.messages.typing import Typing
+from homeserver.services.personal.account_data import AccountData
+from homeserver.services.personal.filters import Filters
+from homeserver.services.personal.push_rules import PushRules, default_push_rules
+from homeserver.services.personal.room_tags import RoomTags
 from homeserver.sync.classic import ClassicSync
 from homeserver.sync.cores import RoomCores
 from homeserver.sync.device_lists import DeviceLists
@@ -54,15 +54,15 @@ from homeserver.sync.personal_data import Defaults, PersonalData
 from homeserver.sync.room_sections import RoomSections
 from homeserver.sync.sessions import Sessions
 from homeserver.sync.unread_section import UnreadSection
-from storage.account_data import SqlAccountDataStore
-from storage.device_lists import SqlDeviceListStore
-from storage.filters import SqlFilterStore
-from storage.key_counts import SqlKeyCountStore
-from storage.push_rules import SqlPushRuleStore
-from storage.receipts import SqlReceiptStore
-from storage.sqlite import SqliteDatabase
-from storage.to_device import SqlToDeviceStore
-from storage.unread import SqlUnreadStore
+from storage.encryption.device_lists import SqlDeviceListStore
+from storage.encryption.key_counts import SqlKeyCountStore
+from storage.encryption.to_device import SqlToDeviceStore
+from storage.engines.sqlite import SqliteDatabase
+from storage.personal.account_data import SqlAccountDataStore
+from storage.personal.filters import SqlFilterStore
+from storage.personal.push_rules import SqlPushRuleStore
+from storage.rooms.receipts import SqlReceiptStore
+from storage.rooms.unread import SqlUnreadStore
 from tests.http_requests import Response
 from tests.rooms_fixture import Engine, OpenEngine, Person, RoomsServer, quoted
 
@@ -112,7 +112,7 @@ class DatabaseHere:
 
 
 class NotedPresence:
-    """See :class:`homeserver.api.sync.PresenceNotes`."""
+    """See :class:`homeserver.api.messages.sync.PresenceNotes`."""
 
     def __init__(self) -> None:
         self.noted: list[tuple[UserId, str]] = []

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 import attrs
 
 from homeserver.domain.identifiers import DeviceId, RoomId, UserId
-from homeserver.ports.events import EventAppend
-from homeserver.ports.receipts import ReceiptRow
+from homeserver.ports.rooms.events import EventAppend
+from homeserver.ports.rooms.receipts import ReceiptRow
 
 
 @attrs.frozen(slots=True)

@@ -20,7 +20,7 @@ from twisted.python.failure import Failure
 from homeserver.domain.errors import DatabaseUnavailable
 from homeserver.log.entries import Entry, EventEntry
 from homeserver.ports.database import Database, DatabaseDown, DatabaseFull, Transaction
-from homeserver.ports.events import EventAppend
+from homeserver.ports.rooms.events import EventAppend
 
 log = structlog.get_logger(__name__)
 

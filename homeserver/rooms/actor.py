@@ -35,7 +35,7 @@ from homeserver.domain.signing import SigningKey
 from homeserver.log.log import Chain, Log
 from homeserver.ports.clock import Clock
 from homeserver.ports.database import Transaction
-from homeserver.ports.events import (
+from homeserver.ports.rooms.events import (
     EventAppend,
     MembershipRow,
     NewRoom,

@@ -24,7 +24,7 @@ from homeserver.domain.push_rules import (
     mention_candidates,
     outcome_in_class,
 )
-from homeserver.ports.events import NotificationRow
+from homeserver.ports.rooms.events import NotificationRow
 from homeserver.rooms.actor import Counted
 from homeserver.rooms.push_rules_index import PushRulesIndex
 from homeserver.rooms.view import RoomView

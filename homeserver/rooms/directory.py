@@ -13,8 +13,8 @@ from homeserver.domain.identifiers import RoomId
 from homeserver.log.entries import Entry, EventEntry, ReceiptEntry, TypingEntry
 from homeserver.log.log import Log
 from homeserver.log.shards import shard_of_new_room
-from homeserver.ports.events import NewRoom, StoredEvent, make_nid
-from homeserver.ports.rooms import RoomRow, RoomSnapshot, RoomStore
+from homeserver.ports.rooms.events import NewRoom, StoredEvent, make_nid
+from homeserver.ports.rooms.rooms import RoomRow, RoomSnapshot, RoomStore
 from homeserver.rooms.actor import Author, NewEvent, RoomActor
 from homeserver.rooms.event_cache import EventCache
 from homeserver.rooms.view import TAIL, RoomView

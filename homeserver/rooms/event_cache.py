@@ -6,8 +6,8 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable
 
 from homeserver.domain.identifiers import EventId
-from homeserver.ports.events import StoredEvent
-from homeserver.ports.rooms import EventStore
+from homeserver.ports.rooms.events import StoredEvent
+from homeserver.ports.rooms.rooms import EventStore
 
 
 class EventCache:

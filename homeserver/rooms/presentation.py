@@ -14,8 +14,8 @@ import msgspec
 
 from homeserver.domain.identifiers import EventId, RoomId, UserId
 from homeserver.domain.relations import latest_replacement
-from homeserver.ports.events import FOREVER, StoredEvent
-from homeserver.ports.relations import Onlooker, Related, RelationStore, ThreadSummary
+from homeserver.ports.rooms.events import FOREVER, StoredEvent
+from homeserver.ports.rooms.relations import Onlooker, Related, RelationStore, ThreadSummary
 from homeserver.rooms.event_cache import EventCache
 from homeserver.rooms.view import RoomView
 

@@ -19,7 +19,7 @@ from homeserver.domain.push_rules import (
     counting_classes,
 )
 from homeserver.domain.push_rules.conditions import EventMatch, EventPropertyIs
-from homeserver.ports.push_rules import PushRuleStore
+from homeserver.ports.personal.push_rules import PushRuleStore
 
 CAPACITY = 50_000
 

@@ -12,7 +12,7 @@ from collections import OrderedDict
 from twisted.internet.defer import Deferred
 
 from homeserver.domain.identifiers import EventId, UserId
-from homeserver.ports.rooms import EventStore
+from homeserver.ports.rooms.rooms import EventStore
 
 REMEMBERED = 500
 READ_BACK = 100

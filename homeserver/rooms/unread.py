@@ -18,10 +18,10 @@ import attrs
 
 from homeserver.domain.identifiers import EventId, RoomId, UserId
 from homeserver.domain.push_rules import CountingClass
-from homeserver.ports.events import StoredEvent
-from homeserver.ports.receipts import ReceiptRow
-from homeserver.ports.rooms import UserRoom
-from homeserver.ports.unread import Place, Tally, ThreadTally, UnreadStore
+from homeserver.ports.rooms.events import StoredEvent
+from homeserver.ports.rooms.receipts import ReceiptRow
+from homeserver.ports.rooms.rooms import UserRoom
+from homeserver.ports.rooms.unread import Place, Tally, ThreadTally, UnreadStore
 from homeserver.rooms.view import RoomView
 
 MAIN_THREAD = "main"

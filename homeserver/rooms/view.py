@@ -10,9 +10,9 @@ from homeserver.domain.events import StateKey
 from homeserver.domain.identifiers import EventId, UserId
 from homeserver.domain.power_levels import POWER_LEVELS_KEY, PowerLevels
 from homeserver.domain.room_versions import RoomVersion, room_version
-from homeserver.ports.events import EventAppend, NotificationRow, StoredEvent
-from homeserver.ports.receipts import ReceiptRow
-from homeserver.ports.rooms import MemberRow, Order, RoomRow, RoomSnapshot
+from homeserver.ports.rooms.events import EventAppend, NotificationRow, StoredEvent
+from homeserver.ports.rooms.receipts import ReceiptRow
+from homeserver.ports.rooms.rooms import MemberRow, Order, RoomRow, RoomSnapshot
 
 MEMBER = "m.room.member"
 CREATE: StateKey = ("m.room.create", "")

@@ -14,8 +14,8 @@ from homeserver.domain.visibility import (
     may_see_event,
     parse_history_visibility,
 )
-from homeserver.ports.events import StoredEvent, position_of_nid
-from homeserver.ports.rooms import RoomStore
+from homeserver.ports.rooms.events import StoredEvent, position_of_nid
+from homeserver.ports.rooms.rooms import RoomStore
 from homeserver.rooms.event_cache import EventCache
 from homeserver.rooms.view import MEMBER, RoomView
 

@@ -11,7 +11,7 @@ import urllib.error
 import urllib.request
 from typing import Any
 
-from homeserver.services.admin_registration import AdminRegistrationRequest
+from homeserver.services.accounts.admin_registration import AdminRegistrationRequest
 
 _PATH = "/_synapse/admin/v1/register"
 _TIMEOUT_SECONDS = 30

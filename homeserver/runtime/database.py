@@ -14,9 +14,9 @@ from homeserver.domain.identifiers import ServerName
 from homeserver.ports.database import DatabaseDown, Transaction
 from homeserver.runtime.config import Config, ConfigError
 from homeserver.runtime.config.error import show_value
-from storage.schema import SchemaTooNew
-from storage.schema import migrate as migrate_schema
-from storage.sqlite import SqliteDatabase
+from storage.engines.schema import SchemaTooNew
+from storage.engines.schema import migrate as migrate_schema
+from storage.engines.sqlite import SqliteDatabase
 
 AnyDatabase = Any
 
@@ -73,7 +73,7 @@ def _engine(config: Config, reactor: IReactorFromThreads) -> AnyDatabase:
         return SqliteDatabase(path, reactor)
     if urlsplit(url).scheme in ("postgresql", "postgres"):
         # Only now: the driver takes memory that a server on SQLite does not need.
-        from storage.postgres import PostgresDatabase
+        from storage.engines.postgres import PostgresDatabase
 
         return PostgresDatabase(url, reactor, config.database.pool_size)
     raise _unusable(config, "it must begin with sqlite:/// or postgresql://")

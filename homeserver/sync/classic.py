@@ -13,8 +13,8 @@ from twisted.internet.defer import CancelledError
 from homeserver.domain.identifiers import RoomId
 from homeserver.log.log import Log
 from homeserver.log.tokens import SyncToken
-from homeserver.ports.account_data import AccountDataRow
 from homeserver.ports.clock import Clock
+from homeserver.ports.personal.account_data import AccountDataRow
 from homeserver.sync.device_updates import DeviceUpdates
 from homeserver.sync.personal_data import PersonalData
 from homeserver.sync.room_sections import RoomSections

@@ -6,7 +6,7 @@ import attrs
 
 from homeserver.domain.identifiers import UserId
 from homeserver.ports.clock import Clock
-from homeserver.ports.rooms import UserRoom
+from homeserver.ports.rooms.rooms import UserRoom
 from homeserver.rooms.directory import RoomDirectory
 from homeserver.rooms.presentation import Presenter
 from homeserver.rooms.view import RoomView

@@ -11,8 +11,8 @@ import enum
 
 from homeserver.domain.identifiers import UserId
 from homeserver.log.tokens import SyncToken
-from homeserver.ports.device_lists import DeviceListStore
-from homeserver.ports.events import EventAppend
+from homeserver.ports.encryption.device_lists import DeviceListStore
+from homeserver.ports.rooms.events import EventAppend
 from homeserver.rooms.directory import RoomDirectory
 from homeserver.sync.device_list_watch import DeviceListWatch, ListChanges
 from homeserver.sync.session import Session

@@ -27,8 +27,8 @@ from homeserver.log.log import Log
 from homeserver.log.tokens import SyncToken
 from homeserver.ports.clock import Clock
 from homeserver.ports.database import DatabaseDown, DatabaseFull
-from homeserver.ports.key_counts import KeyCountStore
-from homeserver.ports.to_device import Acknowledgement, DeviceAddress, ToDeviceStore
+from homeserver.ports.encryption.key_counts import KeyCountStore
+from homeserver.ports.encryption.to_device import Acknowledgement, DeviceAddress, ToDeviceStore
 from homeserver.sync.device_list_watch import DeviceListWatch
 from homeserver.sync.device_lists import DeviceLists, Move
 from homeserver.sync.key_counts import KeyCounts

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from homeserver.domain.identifiers import UserId
-from homeserver.ports.receipts import ReceiptRow
+from homeserver.ports.rooms.receipts import ReceiptRow
 from homeserver.rooms.presentation import encode
 from homeserver.rooms.view import RoomView
 from homeserver.sync.windows import Window

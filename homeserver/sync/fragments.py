@@ -14,8 +14,8 @@ from homeserver.domain.events import StateKey
 from homeserver.domain.identifiers import UserId
 from homeserver.log.tokens import TimelineToken
 from homeserver.ports.clock import Clock
-from homeserver.ports.events import StoredEvent
-from homeserver.ports.receipts import ReceiptRow
+from homeserver.ports.rooms.events import StoredEvent
+from homeserver.ports.rooms.receipts import ReceiptRow
 from homeserver.rooms.directory import RoomDirectory
 from homeserver.rooms.presentation import EVERYONE, Surroundings, event_json
 from homeserver.rooms.view import MEMBER, RoomView

@@ -11,7 +11,7 @@ from typing import Final
 import msgspec
 
 from homeserver.domain.identifiers import DeviceId, UserId
-from homeserver.ports.key_counts import KeyCountStore, KeysLeft
+from homeserver.ports.encryption.key_counts import KeyCountStore, KeysLeft
 
 # Clients take its absence for ignorance.
 _ALWAYS_TOLD: Final = "signed_curve25519"

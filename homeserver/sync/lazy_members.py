@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from homeserver.domain.identifiers import UserId
-from homeserver.ports.events import StoredEvent, position_of_nid
-from homeserver.ports.rooms import RoomStore
+from homeserver.ports.rooms.events import StoredEvent, position_of_nid
+from homeserver.ports.rooms.rooms import RoomStore
 from homeserver.rooms.event_cache import EventCache
 from homeserver.rooms.view import MEMBER, RoomView
 from homeserver.sync.room_summary import heroes, needs_heroes

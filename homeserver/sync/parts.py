@@ -10,7 +10,7 @@ from homeserver.domain.events import StateKey
 from homeserver.domain.identifiers import UserId
 from homeserver.log.tokens import TimelineToken
 from homeserver.ports.clock import Clock
-from homeserver.ports.events import StoredEvent
+from homeserver.ports.rooms.events import StoredEvent
 from homeserver.rooms.event_cache import EventCache
 from homeserver.rooms.presentation import ALONE, EVERYONE, Presenter, Surroundings, event_json
 from homeserver.rooms.view import RoomView

@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Iterable
 import attrs
 
 from homeserver.domain.identifiers import RoomId, UserId
-from homeserver.ports.account_data import AccountDataRow, AccountDataStore
+from homeserver.ports.personal.account_data import AccountDataRow, AccountDataStore
 from homeserver.rooms.presentation import encode
 from homeserver.sync.rounds import Round
 from homeserver.sync.session import Session

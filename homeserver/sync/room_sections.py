@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 import attrs
 
 from homeserver.domain.identifiers import RoomId
-from homeserver.ports.account_data import AccountDataRow
-from homeserver.ports.rooms import UserRoom
+from homeserver.ports.personal.account_data import AccountDataRow
+from homeserver.ports.rooms.rooms import UserRoom
 from homeserver.rooms.directory import RoomDirectory
 from homeserver.rooms.presentation import encode
 from homeserver.rooms.view import RoomView

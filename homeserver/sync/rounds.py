@@ -7,7 +7,7 @@ import attrs
 from homeserver.domain.filters import CompiledFilter
 from homeserver.domain.identifiers import DeviceId, UserId
 from homeserver.log.tokens import SyncToken
-from homeserver.ports.rooms import UserRoom
+from homeserver.ports.rooms.rooms import UserRoom
 from homeserver.sync.known_members import KnownMembers
 from homeserver.sync.session import Session
 from homeserver.sync.windows import SyncOptions, Window

@@ -10,7 +10,7 @@ from twisted.internet.defer import Deferred
 from homeserver.domain.identifiers import UserId
 from homeserver.log.entries import PresenceEntry
 from homeserver.log.tokens import SyncToken
-from homeserver.ports.rooms import UserRoom
+from homeserver.ports.rooms.rooms import UserRoom
 from homeserver.sync.known_members import KnownMembers
 
 

@@ -24,10 +24,10 @@ from homeserver.log.entries import (
 )
 from homeserver.log.log import Log
 from homeserver.log.shards import shard_of_user
-from homeserver.ports.account_data import AccountDataRow, AccountDataStore
 from homeserver.ports.clock import Clock
-from homeserver.ports.events import EventAppend
-from homeserver.ports.rooms import UserRoom
+from homeserver.ports.personal.account_data import AccountDataRow, AccountDataStore
+from homeserver.ports.rooms.events import EventAppend
+from homeserver.ports.rooms.rooms import UserRoom
 from homeserver.rooms.directory import RoomDirectory
 from homeserver.rooms.view import RoomView
 from homeserver.sync.ignored_users import ignored_users

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from homeserver.domain.identifiers import UserId
-from homeserver.ports.events import StoredEvent
+from homeserver.ports.rooms.events import StoredEvent
 from homeserver.rooms.event_cache import EventCache
 from homeserver.rooms.presentation import encode
 from homeserver.rooms.view import RoomView

@@ -9,7 +9,7 @@ import msgspec
 from homeserver.domain.filters import CompiledRoomEventFilter
 from homeserver.domain.identifiers import UserId
 from homeserver.log.tokens import TimelineToken
-from homeserver.ports.events import StoredEvent
+from homeserver.ports.rooms.events import StoredEvent
 from homeserver.rooms.presentation import (
     ALONE,
     Reader,

@@ -14,7 +14,7 @@ from homeserver.domain.identifiers import DeviceId, UserId
 from homeserver.log.entries import ToDeviceEntry
 from homeserver.log.log import Log
 from homeserver.ports.database import Transaction
-from homeserver.ports.to_device import Acknowledgement, ToDeviceStore
+from homeserver.ports.encryption.to_device import Acknowledgement, ToDeviceStore
 
 AT_ONCE: Final = 100
 """How many messages an answer carries at most."""

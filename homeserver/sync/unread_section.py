@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from homeserver.domain.push_rules import UserPushRules, counting_classes
-from homeserver.ports.rooms import UserRoom
+from homeserver.ports.rooms.rooms import UserRoom
 from homeserver.rooms.presentation import encode
 from homeserver.rooms.push_rules_index import PushRulesIndex
 from homeserver.rooms.unread import NONE, CountingReader, UnreadCounter, UnreadCounts

@@ -10,8 +10,8 @@ from homeserver.domain.events import StateKey
 from homeserver.domain.identifiers import UserId
 from homeserver.log.tokens import TimelineToken
 from homeserver.ports.clock import Clock
-from homeserver.ports.events import StoredEvent
-from homeserver.ports.rooms import Order, UserRoom
+from homeserver.ports.rooms.events import StoredEvent
+from homeserver.ports.rooms.rooms import Order, UserRoom
 from homeserver.rooms.directory import RoomDirectory
 from homeserver.rooms.presentation import EVERYONE
 from homeserver.rooms.view import MEMBER, NOWHERE, RoomView

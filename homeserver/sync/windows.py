@@ -6,7 +6,7 @@ import attrs
 
 from homeserver.domain.filters import CompiledFilter
 from homeserver.domain.identifiers import DeviceId, UserId
-from homeserver.ports.events import FOREVER
+from homeserver.ports.rooms.events import FOREVER
 from homeserver.rooms.presentation import Reader
 from homeserver.sync.known_members import KnownMembers
 from homeserver.sync.session import Session

@@ -16,56 +16,56 @@ from typing import Any
 
 import attrs
 
-from homeserver.api.cross_signing import CrossSigningApi
-from homeserver.api.dehydrated_devices import DehydratedDevicesApi
-from homeserver.api.device_keys import DeviceKeysApi
-from homeserver.api.key_backup import KeyBackupApi
-from homeserver.api.to_device import ToDeviceApi
+from homeserver.api.encryption.cross_signing import CrossSigningApi
+from homeserver.api.encryption.dehydrated_devices import DehydratedDevicesApi
+from homeserver.api.encryption.device_keys import DeviceKeysApi
+from homeserver.api.encryption.key_backup import KeyBackupApi
+from homeserver.api.encryption.to_device import ToDeviceApi
 from homeserver.domain.canonical_json import JsonObject
 from homeserver.domain.identifiers import DeviceId, RoomId, UserId
 from homeserver.domain.requester import Requester
 from homeserver.domain.signing import SigningKey, sign_json
 from homeserver.http.rate_limits import RateLimiter
 from homeserver.log.tokens import SyncToken
-from homeserver.ports.accounts import NewAccount
+from homeserver.ports.accounts.accounts import NewAccount
 from homeserver.ports.database import Database
 from homeserver.rooms.actor import NewEvent, RoomActor
-from homeserver.services.cross_signing import CrossSigning
-from homeserver.services.dehydrated_devices import DehydratedDevices, DehydratedStores
-from homeserver.services.device_keys import DeviceKeys
-from homeserver.services.device_list_changes import DeviceListChanges
-from homeserver.services.device_traces import DeviceTraces
-from homeserver.services.key_backup import KeyBackups
-from homeserver.services.key_claims import KeyClaims
-from homeserver.services.key_queries import KeyQueries
-from homeserver.services.key_signatures import KeySignatures
-from homeserver.services.password_authentication import PasswordAuthentication
-from homeserver.services.passwords import Passwords
-from homeserver.services.to_device import ToDevice
-from homeserver.services.uia_session_ids import UiaSessionIds
-from homeserver.services.uia_stages import PasswordStage
-from homeserver.services.user_interactive_auth import UserInteractiveAuth
+from homeserver.services.accounts.device_traces import DeviceTraces
+from homeserver.services.accounts.password_authentication import PasswordAuthentication
+from homeserver.services.accounts.passwords import Passwords
+from homeserver.services.accounts.uia_session_ids import UiaSessionIds
+from homeserver.services.accounts.uia_stages import PasswordStage
+from homeserver.services.accounts.user_interactive_auth import UserInteractiveAuth
+from homeserver.services.encryption.cross_signing import CrossSigning
+from homeserver.services.encryption.dehydrated_devices import DehydratedDevices, DehydratedStores
+from homeserver.services.encryption.device_keys import DeviceKeys
+from homeserver.services.encryption.device_list_changes import DeviceListChanges
+from homeserver.services.encryption.key_backup import KeyBackups
+from homeserver.services.encryption.key_claims import KeyClaims
+from homeserver.services.encryption.key_queries import KeyQueries
+from homeserver.services.encryption.key_signatures import KeySignatures
+from homeserver.services.encryption.to_device import ToDevice
 from homeserver.sync.device_lists import DeviceLists
 from homeserver.sync.device_updates import DeviceStores, DeviceUpdates
 from homeserver.sync.key_changes import KeyChanges
 from homeserver.sync.sessions import Sessions
-from storage.account_data import SqlAccountDataStore
-from storage.accounts import SqlAccountStore
-from storage.cross_signing import SqlCrossSigningStore
-from storage.dehydrated_devices import SqlDehydratedDeviceStore
-from storage.device_keys import SqlDeviceKeyStore
-from storage.device_lists import SqlDeviceListStore
-from storage.device_traces import SqlDeviceTraceStore
-from storage.devices import SqlDeviceStore
-from storage.key_backup import SqlKeyBackupStore
-from storage.key_counts import SqlKeyCountStore
-from storage.sessions import SqlSessionStore
-from storage.to_device import SqlToDeviceStore
-from storage.uia_sessions import SqlUiaSessionStore
+from storage.accounts.accounts import SqlAccountStore
+from storage.accounts.device_traces import SqlDeviceTraceStore
+from storage.accounts.devices import SqlDeviceStore
+from storage.accounts.sessions import SqlSessionStore
+from storage.accounts.uia_sessions import SqlUiaSessionStore
+from storage.encryption.cross_signing import SqlCrossSigningStore
+from storage.encryption.dehydrated_devices import SqlDehydratedDeviceStore
+from storage.encryption.device_keys import SqlDeviceKeyStore
+from storage.encryption.device_lists import SqlDeviceListStore
+from storage.encryption.key_backup import SqlKeyBackupStore
+from storage.encryption.key_counts import SqlKeyCountStore
+from storage.encryption.to_device import SqlToDeviceStore
+from storage.personal.account_data import SqlAccountDataStore
 from tests.homeserver.accounts import CHEAP, PASSWORD, run_here
 from tests.http_requests import Response, TestClient
 from tests.rooms_fixture import SERVER, V3, Engine, KnownTokens, OpenEngine, RoomsCore
-from tests.storage.sessions import new_session
+from tests.storage.accounts.sessions import new_session
 
 _numbers = itertools.count(1)
 

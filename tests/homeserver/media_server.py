@@ -13,21 +13,21 @@ from typing import Any, Self
 
 from PIL import Image
 
-from homeserver.api.media import MediaApi
+from homeserver.api.media.media import MediaApi
 from homeserver.domain.content_uris import ContentUri
 from homeserver.domain.errors import UnknownToken
 from homeserver.domain.identifiers import DeviceId, ServerName, UserId
 from homeserver.domain.requester import Requester
 from homeserver.http.rate_limits import RateLimiter
-from homeserver.ports.media import Content
-from homeserver.services.media import MediaRepository, MediaSettings, Upload
-from homeserver.services.media_access import MediaAccess
-from homeserver.services.thumbnails import Thumbnails, ThumbnailSettings
-from storage.local_media import LocalMedia
-from storage.media import SqlMediaIndex
-from storage.schema import migrate
-from storage.sqlite import SqliteDatabase
-from storage.thumbnails import SqlThumbnailIndex
+from homeserver.ports.media.media import Content
+from homeserver.services.media.media import MediaRepository, MediaSettings, Upload
+from homeserver.services.media.media_access import MediaAccess
+from homeserver.services.media.thumbnails import Thumbnails, ThumbnailSettings
+from storage.engines.schema import migrate
+from storage.engines.sqlite import SqliteDatabase
+from storage.media.local_media import LocalMedia
+from storage.media.media import SqlMediaIndex
+from storage.media.thumbnails import SqlThumbnailIndex
 from tests.clock import FakeClock
 from tests.http_requests import TestClient
 from tests.http_wire import HttpWire, run_here

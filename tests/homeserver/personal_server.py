@@ -16,13 +16,13 @@ from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 
 from twisted.internet.defer import Deferred
 
-from homeserver.api.account_data import AccountDataApi
-from homeserver.api.filters import FiltersApi
-from homeserver.api.presence import PresenceApi
-from homeserver.api.profiles import ProfilesApi
-from homeserver.api.push_rules import PushRulesApi
-from homeserver.api.receipts import ReceiptsApi
-from homeserver.api.typing import TypingApi
+from homeserver.api.messages.receipts import ReceiptsApi
+from homeserver.api.messages.typing import TypingApi
+from homeserver.api.personal.account_data import AccountDataApi
+from homeserver.api.personal.filters import FiltersApi
+from homeserver.api.personal.presence import PresenceApi
+from homeserver.api.personal.profiles import ProfilesApi
+from homeserver.api.personal.push_rules import PushRulesApi
 from homeserver.domain.errors import UnknownToken
 from homeserver.domain.identifiers import DeviceId, EventId, ServerName, UserId
 from homeserver.domain.requester import Requester
@@ -30,36 +30,36 @@ from homeserver.domain.signing import SigningKey
 from homeserver.http.rate_limits import RateLimiter
 from homeserver.log.entries import Entry
 from homeserver.log.log import Log
-from homeserver.ports.accounts import NewAccount
+from homeserver.ports.accounts.accounts import NewAccount
 from homeserver.ports.database import DatabaseDown, Transaction
-from homeserver.ports.events import StoredEvent
+from homeserver.ports.rooms.events import StoredEvent
 from homeserver.rooms.actor import Author, NewEvent, RoomActor
 from homeserver.rooms.counting import EventCounter
 from homeserver.rooms.directory import RoomDirectory
 from homeserver.rooms.event_cache import EventCache
 from homeserver.rooms.push_rules_index import PushRulesIndex
-from homeserver.services.account_data import AccountData
-from homeserver.services.filters import Filters
-from homeserver.services.presence import Presence
-from homeserver.services.profile_propagation import ProfilePropagation
-from homeserver.services.profiles import Profiles
-from homeserver.services.push_rules import PushRules
-from homeserver.services.read_markers import ReadMarkers
-from homeserver.services.receipts import Receipts
-from homeserver.services.room_tags import RoomTags
-from homeserver.services.typing import Typing
-from storage.account_data import SqlAccountDataStore
-from storage.accounts import SqlAccountStore
-from storage.events import SqlEventStore
-from storage.filters import SqlFilterStore
-from storage.memberships import SqlMembershipStore
-from storage.profiles import SqlProfileStore
-from storage.push_rules import SqlPushRuleStore
-from storage.receipts import SqlReceiptStore
-from storage.room_log import RoomLogStore
-from storage.rooms import SqlRoomStore
-from storage.schema import migrate
-from storage.sqlite import SqliteDatabase
+from homeserver.services.messages.read_markers import ReadMarkers
+from homeserver.services.messages.receipts import Receipts
+from homeserver.services.messages.typing import Typing
+from homeserver.services.personal.account_data import AccountData
+from homeserver.services.personal.filters import Filters
+from homeserver.services.personal.presence import Presence
+from homeserver.services.personal.profile_propagation import ProfilePropagation
+from homeserver.services.personal.profiles import Profiles
+from homeserver.services.personal.push_rules import PushRules
+from homeserver.services.personal.room_tags import RoomTags
+from storage.accounts.accounts import SqlAccountStore
+from storage.engines.schema import migrate
+from storage.engines.sqlite import SqliteDatabase
+from storage.personal.account_data import SqlAccountDataStore
+from storage.personal.filters import SqlFilterStore
+from storage.personal.profiles import SqlProfileStore
+from storage.personal.push_rules import SqlPushRuleStore
+from storage.rooms.events import SqlEventStore
+from storage.rooms.memberships import SqlMembershipStore
+from storage.rooms.receipts import SqlReceiptStore
+from storage.rooms.room_log import RoomLogStore
+from storage.rooms.rooms import SqlRoomStore
 from tests.clock import FakeClock
 from tests.http_requests import TestClient
 

@@ -10,9 +10,9 @@ import pytest
 import pytest_asyncio
 
 from homeserver.ports.database import Transactions
-from storage.postgres import PostgresDatabase
-from storage.schema import migrate
-from storage.sqlite import SqliteDatabase
+from storage.engines.postgres import PostgresDatabase
+from storage.engines.schema import migrate
+from storage.engines.sqlite import SqliteDatabase
 from tests.rooms_fixture import RoomsServer, postgres_at, sqlite_at
 
 

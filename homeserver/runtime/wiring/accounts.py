@@ -6,43 +6,47 @@ import hashlib
 
 import attrs
 
-from homeserver.api.account import AccountApi
-from homeserver.api.account_moderation import AccountModerationApi
-from homeserver.api.admin_registration import AdminRegistrationApi
-from homeserver.api.devices import DevicesApi
-from homeserver.api.login import LoginApi
-from homeserver.api.registration import RegistrationApi
-from homeserver.api.sessions import SessionsApi
+from homeserver.api.accounts.account import AccountApi
+from homeserver.api.accounts.account_moderation import AccountModerationApi
+from homeserver.api.accounts.admin_registration import AdminRegistrationApi
+from homeserver.api.accounts.devices import DevicesApi
+from homeserver.api.accounts.login import LoginApi
+from homeserver.api.accounts.registration import RegistrationApi
+from homeserver.api.accounts.sessions import SessionsApi
 from homeserver.http.routes import Api
-from homeserver.ports.accounts import AccountEvents
-from homeserver.ports.room_departures import RoomDepartures
+from homeserver.ports.accounts.accounts import AccountEvents
+from homeserver.ports.accounts.room_departures import RoomDepartures
 from homeserver.runtime.registration_secret import ensure_registration_secret
 from homeserver.runtime.wiring.foundation import Foundation
-from homeserver.services.account_moderation import AccountModeration
-from homeserver.services.accounts import Accounts, AccountSettings
-from homeserver.services.admin_registration import AdminRegistration
-from homeserver.services.authentication import Authentication
-from homeserver.services.deactivation import Deactivation
-from homeserver.services.devices import Devices
-from homeserver.services.last_seen import LastSeen
-from homeserver.services.login_tokens import LoginTokens
-from homeserver.services.password_authentication import PasswordAuthentication
-from homeserver.services.password_change import PasswordChange
-from homeserver.services.passwords import Passwords, PasswordSettings
-from homeserver.services.registration_policy import RegistrationPolicy
-from homeserver.services.registration_tokens import RegistrationTokens
-from homeserver.services.session_tokens import SessionLifetimes
-from homeserver.services.sessions import Sessions
-from homeserver.services.token_cache import TokenCache
-from homeserver.services.uia_session_ids import UiaSessionIds
-from homeserver.services.uia_stages import DummyStage, PasswordStage, RegistrationTokenStage
-from homeserver.services.user_interactive_auth import UserInteractiveAuth
-from storage.accounts import SqlAccountStore
-from storage.devices import SqlDeviceStore
-from storage.login_tokens import SqlLoginTokenStore
-from storage.registration_tokens import SqlRegistrationTokenStore
-from storage.sessions import SqlSessionStore
-from storage.uia_sessions import SqlUiaSessionStore
+from homeserver.services.accounts.account_moderation import AccountModeration
+from homeserver.services.accounts.accounts import Accounts, AccountSettings
+from homeserver.services.accounts.admin_registration import AdminRegistration
+from homeserver.services.accounts.authentication import Authentication
+from homeserver.services.accounts.deactivation import Deactivation
+from homeserver.services.accounts.devices import Devices
+from homeserver.services.accounts.last_seen import LastSeen
+from homeserver.services.accounts.login_tokens import LoginTokens
+from homeserver.services.accounts.password_authentication import PasswordAuthentication
+from homeserver.services.accounts.password_change import PasswordChange
+from homeserver.services.accounts.passwords import Passwords, PasswordSettings
+from homeserver.services.accounts.registration_policy import RegistrationPolicy
+from homeserver.services.accounts.registration_tokens import RegistrationTokens
+from homeserver.services.accounts.session_tokens import SessionLifetimes
+from homeserver.services.accounts.sessions import Sessions
+from homeserver.services.accounts.token_cache import TokenCache
+from homeserver.services.accounts.uia_session_ids import UiaSessionIds
+from homeserver.services.accounts.uia_stages import (
+    DummyStage,
+    PasswordStage,
+    RegistrationTokenStage,
+)
+from homeserver.services.accounts.user_interactive_auth import UserInteractiveAuth
+from storage.accounts.accounts import SqlAccountStore
+from storage.accounts.devices import SqlDeviceStore
+from storage.accounts.login_tokens import SqlLoginTokenStore
+from storage.accounts.registration_tokens import SqlRegistrationTokenStore
+from storage.accounts.sessions import SqlSessionStore
+from storage.accounts.uia_sessions import SqlUiaSessionStore
 
 
 @attrs.frozen

@@ -4,47 +4,47 @@ from __future__ import annotations
 
 import secrets
 
-from homeserver.api.aliases import AliasesApi
-from homeserver.api.membership import MembershipApi
-from homeserver.api.public_rooms import PublicRoomsApi
-from homeserver.api.reports import ReportsApi
-from homeserver.api.room_creation import RoomCreationApi
-from homeserver.api.room_summaries import RoomSummariesApi
-from homeserver.api.sending import SendingApi
-from homeserver.api.spaces import SpacesApi
-from homeserver.api.state import StateApi
-from homeserver.api.upgrades import UpgradesApi
-from homeserver.api.user_rooms import UserRoomsApi
+from homeserver.api.messages.sending import SendingApi
+from homeserver.api.rooms.aliases import AliasesApi
+from homeserver.api.rooms.membership import MembershipApi
+from homeserver.api.rooms.public_rooms import PublicRoomsApi
+from homeserver.api.rooms.reports import ReportsApi
+from homeserver.api.rooms.room_creation import RoomCreationApi
+from homeserver.api.rooms.room_summaries import RoomSummariesApi
+from homeserver.api.rooms.spaces import SpacesApi
+from homeserver.api.rooms.state import StateApi
+from homeserver.api.rooms.upgrades import UpgradesApi
+from homeserver.api.rooms.user_rooms import UserRoomsApi
 from homeserver.domain.identifiers import RoomId
 from homeserver.http.routes import Api
 from homeserver.runtime.wiring.foundation import Foundation
 from homeserver.runtime.wiring.personal import PersonalArea
 from homeserver.runtime.wiring.rooms import RoomsCore
-from homeserver.services.aliases import Aliases
-from homeserver.services.canonical_aliases import CanonicalAliases
-from homeserver.services.forgetting import Forgetting
-from homeserver.services.guest_departures import GuestDepartures
-from homeserver.services.history import History
-from homeserver.services.membership import Memberships
-from homeserver.services.messages import Messages
-from homeserver.services.published_rooms import PublishedRooms
-from homeserver.services.redactions import Redactions
-from homeserver.services.relation_rules import RelationRules
-from homeserver.services.reports import Reports
-from homeserver.services.restricted_joins import RestrictedJoins
-from homeserver.services.room_creation import RoomCreation, RoomDefaults
-from homeserver.services.room_hierarchy import RoomHierarchy
-from homeserver.services.room_state import RoomState
-from homeserver.services.room_summaries import RoomSummaries
-from homeserver.services.room_upgrades import RoomUpgrades
-from homeserver.services.state_reading import StateReading
-from homeserver.services.user_rooms import UserRooms
-from storage.aliases import SqlAliasStore
-from storage.guests import SqlGuestStore
-from storage.memberships import SqlMembershipStore
-from storage.published_rooms import SqlPublishedRoomStore
-from storage.reports import SqlReportStore
-from storage.room_summaries import SqlRoomSummaryStore
+from homeserver.services.messages.history import History
+from homeserver.services.messages.messages import Messages
+from homeserver.services.messages.redactions import Redactions
+from homeserver.services.messages.relation_rules import RelationRules
+from homeserver.services.rooms.aliases import Aliases
+from homeserver.services.rooms.canonical_aliases import CanonicalAliases
+from homeserver.services.rooms.forgetting import Forgetting
+from homeserver.services.rooms.guest_departures import GuestDepartures
+from homeserver.services.rooms.membership import Memberships
+from homeserver.services.rooms.published_rooms import PublishedRooms
+from homeserver.services.rooms.reports import Reports
+from homeserver.services.rooms.restricted_joins import RestrictedJoins
+from homeserver.services.rooms.room_creation import RoomCreation, RoomDefaults
+from homeserver.services.rooms.room_hierarchy import RoomHierarchy
+from homeserver.services.rooms.room_state import RoomState
+from homeserver.services.rooms.room_summaries import RoomSummaries
+from homeserver.services.rooms.room_upgrades import RoomUpgrades
+from homeserver.services.rooms.state_reading import StateReading
+from homeserver.services.rooms.user_rooms import UserRooms
+from storage.accounts.guests import SqlGuestStore
+from storage.rooms.aliases import SqlAliasStore
+from storage.rooms.memberships import SqlMembershipStore
+from storage.rooms.published_rooms import SqlPublishedRoomStore
+from storage.rooms.reports import SqlReportStore
+from storage.rooms.room_summaries import SqlRoomSummaryStore
 
 
 def build_conversations(

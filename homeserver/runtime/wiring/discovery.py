@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import msgspec
 
-from homeserver.api.capabilities import CapabilitiesApi
-from homeserver.api.operations import OperationsApi
-from homeserver.api.third_party_networks import ThirdPartyNetworksApi
-from homeserver.api.versions import VersionsApi
-from homeserver.api.well_known import WellKnown, WellKnownApi
+from homeserver.api.server.capabilities import CapabilitiesApi
+from homeserver.api.server.operations import OperationsApi
+from homeserver.api.server.third_party_networks import ThirdPartyNetworksApi
+from homeserver.api.server.versions import VersionsApi
+from homeserver.api.server.well_known import WellKnown, WellKnownApi
 from homeserver.http.routes import Api
 from homeserver.ports.database import Transaction
 from homeserver.runtime.metrics import CONTENT_TYPE

@@ -4,35 +4,35 @@ from __future__ import annotations
 
 import attrs
 
-from homeserver.api.cross_signing import CrossSigningApi
-from homeserver.api.dehydrated_devices import DehydratedDevicesApi
-from homeserver.api.device_keys import DeviceKeysApi
-from homeserver.api.key_backup import KeyBackupApi
-from homeserver.api.to_device import ToDeviceApi
+from homeserver.api.encryption.cross_signing import CrossSigningApi
+from homeserver.api.encryption.dehydrated_devices import DehydratedDevicesApi
+from homeserver.api.encryption.device_keys import DeviceKeysApi
+from homeserver.api.encryption.key_backup import KeyBackupApi
+from homeserver.api.encryption.to_device import ToDeviceApi
 from homeserver.http.routes import Api
 from homeserver.runtime.wiring.foundation import Foundation
 from homeserver.runtime.wiring.rooms import RoomsCore
-from homeserver.services.cross_signing import CrossSigning
-from homeserver.services.dehydrated_devices import DehydratedDevices, DehydratedStores
-from homeserver.services.device_keys import DeviceKeys
-from homeserver.services.device_list_changes import DeviceListChanges
-from homeserver.services.device_traces import DeviceTraces
-from homeserver.services.key_backup import KeyBackups
-from homeserver.services.key_claims import KeyClaims
-from homeserver.services.key_queries import KeyQueries
-from homeserver.services.key_signatures import KeySignatures
-from homeserver.services.to_device import ToDevice
-from homeserver.services.user_interactive_auth import UserInteractiveAuth
+from homeserver.services.accounts.device_traces import DeviceTraces
+from homeserver.services.accounts.user_interactive_auth import UserInteractiveAuth
+from homeserver.services.encryption.cross_signing import CrossSigning
+from homeserver.services.encryption.dehydrated_devices import DehydratedDevices, DehydratedStores
+from homeserver.services.encryption.device_keys import DeviceKeys
+from homeserver.services.encryption.device_list_changes import DeviceListChanges
+from homeserver.services.encryption.key_backup import KeyBackups
+from homeserver.services.encryption.key_claims import KeyClaims
+from homeserver.services.encryption.key_queries import KeyQueries
+from homeserver.services.encryption.key_signatures import KeySignatures
+from homeserver.services.encryption.to_device import ToDevice
 from homeserver.sync.device_lists import DeviceLists
 from homeserver.sync.key_changes import KeyChanges
 from homeserver.sync.sessions import Sessions
-from storage.cross_signing import SqlCrossSigningStore
-from storage.dehydrated_devices import SqlDehydratedDeviceStore
-from storage.device_keys import SqlDeviceKeyStore
-from storage.device_lists import SqlDeviceListStore
-from storage.device_traces import SqlDeviceTraceStore
-from storage.key_backup import SqlKeyBackupStore
-from storage.to_device import SqlToDeviceStore
+from storage.accounts.device_traces import SqlDeviceTraceStore
+from storage.encryption.cross_signing import SqlCrossSigningStore
+from storage.encryption.dehydrated_devices import SqlDehydratedDeviceStore
+from storage.encryption.device_keys import SqlDeviceKeyStore
+from storage.encryption.device_lists import SqlDeviceListStore
+from storage.encryption.key_backup import SqlKeyBackupStore
+from storage.encryption.to_device import SqlToDeviceStore
 
 
 @attrs.frozen

@@ -18,8 +18,8 @@ from homeserver.runtime.config import Config
 from homeserver.runtime.database import AnyDatabase, open_database
 from homeserver.runtime.metrics import Metrics, create_metrics
 from homeserver.runtime.signing_keys import ensure_signing_keys
-from storage.room_log import RoomLogStore
-from storage.threads import Workers
+from storage.engines.threads import Workers
+from storage.rooms.room_log import RoomLogStore
 
 
 @attrs.frozen

@@ -6,16 +6,16 @@ from pathlib import Path
 
 import attrs
 
-from homeserver.api.media import MediaApi
+from homeserver.api.media.media import MediaApi
 from homeserver.domain.thumbnail_sizes import ThumbnailSize
 from homeserver.http.routes import Api
 from homeserver.runtime.wiring.foundation import Foundation
-from homeserver.services.media import MediaRepository, MediaSettings
-from homeserver.services.media_access import MediaAccess
-from homeserver.services.thumbnails import Thumbnails, ThumbnailSettings
-from storage.local_media import LocalMedia
-from storage.media import SqlMediaIndex
-from storage.thumbnails import SqlThumbnailIndex
+from homeserver.services.media.media import MediaRepository, MediaSettings
+from homeserver.services.media.media_access import MediaAccess
+from homeserver.services.media.thumbnails import Thumbnails, ThumbnailSettings
+from storage.media.local_media import LocalMedia
+from storage.media.media import SqlMediaIndex
+from storage.media.thumbnails import SqlThumbnailIndex
 
 
 @attrs.frozen

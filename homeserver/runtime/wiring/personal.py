@@ -4,35 +4,35 @@ from __future__ import annotations
 
 import attrs
 
-from homeserver.api.account_data import AccountDataApi
-from homeserver.api.filters import FiltersApi
-from homeserver.api.presence import PresenceApi
-from homeserver.api.profiles import ProfilesApi
-from homeserver.api.push_rules import PushRulesApi
-from homeserver.api.receipts import ReceiptsApi
-from homeserver.api.typing import TypingApi
+from homeserver.api.messages.receipts import ReceiptsApi
+from homeserver.api.messages.typing import TypingApi
+from homeserver.api.personal.account_data import AccountDataApi
+from homeserver.api.personal.filters import FiltersApi
+from homeserver.api.personal.presence import PresenceApi
+from homeserver.api.personal.profiles import ProfilesApi
+from homeserver.api.personal.push_rules import PushRulesApi
 from homeserver.http.routes import Api
-from homeserver.ports.accounts import AccountStore
+from homeserver.ports.accounts.accounts import AccountStore
 from homeserver.runtime.wiring.foundation import Foundation
 from homeserver.runtime.wiring.rooms import RoomsCore
-from homeserver.services.account_data import AccountData
-from homeserver.services.filters import Filters
-from homeserver.services.invite_permissions import InvitePermissions
-from homeserver.services.personal_settings import PersonalSettings
-from homeserver.services.presence import Presence
-from homeserver.services.profile_propagation import ProfilePropagation
-from homeserver.services.profiles import Profiles
-from homeserver.services.push_rules import PushRules
-from homeserver.services.read_markers import ReadMarkers
-from homeserver.services.receipts import Receipts
-from homeserver.services.room_tags import RoomTags
-from homeserver.services.typing import Typing
-from storage.account_data import SqlAccountDataStore
-from storage.filters import SqlFilterStore
-from storage.memberships import SqlMembershipStore
-from storage.profiles import SqlProfileStore
-from storage.push_rules import SqlPushRuleStore
-from storage.receipts import SqlReceiptStore
+from homeserver.services.messages.read_markers import ReadMarkers
+from homeserver.services.messages.receipts import Receipts
+from homeserver.services.messages.typing import Typing
+from homeserver.services.personal.account_data import AccountData
+from homeserver.services.personal.filters import Filters
+from homeserver.services.personal.invite_permissions import InvitePermissions
+from homeserver.services.personal.personal_settings import PersonalSettings
+from homeserver.services.personal.presence import Presence
+from homeserver.services.personal.profile_propagation import ProfilePropagation
+from homeserver.services.personal.profiles import Profiles
+from homeserver.services.personal.push_rules import PushRules
+from homeserver.services.personal.room_tags import RoomTags
+from storage.personal.account_data import SqlAccountDataStore
+from storage.personal.filters import SqlFilterStore
+from storage.personal.profiles import SqlProfileStore
+from storage.personal.push_rules import SqlPushRuleStore
+from storage.rooms.memberships import SqlMembershipStore
+from storage.rooms.receipts import SqlReceiptStore
 
 
 @attrs.frozen

@@ -16,11 +16,11 @@ from homeserver.rooms.push_rules_index import PushRulesIndex
 from homeserver.rooms.unread import UnreadCounter
 from homeserver.rooms.visible_events import Visibility
 from homeserver.runtime.wiring.foundation import Foundation
-from storage.events import SqlEventStore
-from storage.push_rules import SqlPushRuleStore
-from storage.relations import SqlRelationStore
-from storage.rooms import SqlRoomStore
-from storage.unread import SqlUnreadStore
+from storage.personal.push_rules import SqlPushRuleStore
+from storage.rooms.events import SqlEventStore
+from storage.rooms.relations import SqlRelationStore
+from storage.rooms.rooms import SqlRoomStore
+from storage.rooms.unread import SqlUnreadStore
 
 
 @attrs.frozen

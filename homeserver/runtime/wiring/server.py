@@ -27,12 +27,12 @@ from homeserver.runtime.wiring.media import MediaArea, build_media
 from homeserver.runtime.wiring.personal import PersonalArea, build_personal
 from homeserver.runtime.wiring.rooms import RoomsCore, build_rooms
 from homeserver.runtime.wiring.sync import SyncArea, build_sync
-from homeserver.services.account_followers import AccountFollowers
-from homeserver.services.departures import Departures
-from homeserver.services.push_rules import default_push_rules
+from homeserver.services.accounts.account_followers import AccountFollowers
+from homeserver.services.personal.push_rules import default_push_rules
+from homeserver.services.rooms.departures import Departures
 from homeserver.sync.classic import ClassicSync
 from homeserver.sync.personal_data import Defaults
-from storage.accounts import SqlAccountStore
+from storage.accounts.accounts import SqlAccountStore
 
 
 @attrs.frozen

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import attrs
 
-from homeserver.api.history import HistoryApi
-from homeserver.api.relations import RelationsApi
-from homeserver.api.sync import PresenceNotes, SyncApi
+from homeserver.api.messages.history import HistoryApi
+from homeserver.api.messages.relations import RelationsApi
+from homeserver.api.messages.sync import PresenceNotes, SyncApi
 from homeserver.domain.filters import CompiledFilter, Filter, compile_filter
 from homeserver.domain.identifiers import UserId
 from homeserver.http.routes import Api
-from homeserver.ports.account_data import AccountDataStore
+from homeserver.ports.personal.account_data import AccountDataStore
 from homeserver.runtime.wiring.foundation import Foundation
 from homeserver.runtime.wiring.rooms import RoomsCore
-from homeserver.services.filters import Filters
-from homeserver.services.history import History
-from homeserver.services.related_events import RelatedEvents
+from homeserver.services.messages.history import History
+from homeserver.services.messages.related_events import RelatedEvents
+from homeserver.services.personal.filters import Filters
 from homeserver.sync.classic import ClassicSync
 from homeserver.sync.cores import RoomCores
 from homeserver.sync.device_lists import DeviceLists
@@ -24,8 +24,8 @@ from homeserver.sync.personal_data import Defaults, PersonalData
 from homeserver.sync.room_sections import RoomSections
 from homeserver.sync.sessions import Sessions
 from homeserver.sync.unread_section import UnreadSection
-from storage.key_counts import SqlKeyCountStore
-from storage.to_device import SqlToDeviceStore
+from storage.encryption.key_counts import SqlKeyCountStore
+from storage.encryption.to_device import SqlToDeviceStore
 
 
 @attrs.frozen

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from homeserver.services.media import MediaSettings
+from homeserver.services.media.media import MediaSettings
 from tests.homeserver.media_server import (
     ALICE,
     BOB,

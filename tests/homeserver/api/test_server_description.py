@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from homeserver.api.capabilities import CapabilitiesApi
-from homeserver.api.third_party_networks import ThirdPartyNetworksApi
-from homeserver.api.versions import VersionsApi
-from homeserver.api.well_known import WellKnown, WellKnownApi
+from homeserver.api.server.capabilities import CapabilitiesApi
+from homeserver.api.server.third_party_networks import ThirdPartyNetworksApi
+from homeserver.api.server.versions import VersionsApi
+from homeserver.api.server.well_known import WellKnown, WellKnownApi
 from homeserver.http.rate_limits import RateLimiter
 from homeserver.http.routes import Api
 from tests.clock import FakeClock

@@ -37,7 +37,7 @@ LOUD_ROOM = UserPushRules().add_rule(parse_rule(RuleKind.ROOM, "!Room:hs", {"act
 
 
 class StoredRules:
-    """See :class:`homeserver.ports.push_rules.PushRuleStore`."""
+    """See :class:`homeserver.ports.personal.push_rules.PushRuleStore`."""
 
     def __init__(self, rules: dict[UserId, UserPushRules]) -> None:
         self.rules = rules

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest_asyncio
 
 from homeserver.log.shards import shard_of_user
-from storage.schema import migrate
+from storage.engines.schema import migrate
 from tests.homeserver.encryption import EncryptionServer, one_time_keys
 from tests.rooms_fixture import sqlite_at
 

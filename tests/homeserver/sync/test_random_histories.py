@@ -17,16 +17,16 @@ import attrs
 import pytest
 
 from homeserver.domain.canonical_json import JsonObject
-from homeserver.ports.events import StoredEvent
+from homeserver.ports.rooms.events import StoredEvent
 from homeserver.rooms.view import MEMBER
-from storage.postgres import PostgresDatabase
+from storage.engines.postgres import PostgresDatabase
 from tests.rooms_fixture import Engine, Person, quoted
 from tests.sync_fixture import (
     Answer,
     Device,
     SyncServer,
-    in_memory,
     ignores,
+    in_memory,
     reads,
     redacts,
     relates,

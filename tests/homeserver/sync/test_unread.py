@@ -208,7 +208,7 @@ async def test_counts_that_change_are_told_though_nothing_else_is(
     room = await a_room(alice, bob)
     event = await alice.sends(room, "1")
     laptop = server.person("bob", "LAPTOP")
-    quiet = {"room": {"ephemeral": {"types": []}}}
+    quiet: dict[str, object] = {"room": {"ephemeral": {"types": []}}}
     phone = await device(laptop, quiet)
     await reads(bob, room, event, private=True)
     answer = await phone.sync()

@@ -1,0 +1,1 @@
+"""What is said in rooms, and who has read it."""

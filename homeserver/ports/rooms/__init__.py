@@ -1,0 +1,1 @@
+"""Rooms: who is in them, what they are."""

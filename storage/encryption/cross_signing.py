@@ -1,0 +1,90 @@
+"""Cross-signing keys and signatures on them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+from homeserver.domain.identifiers import DeviceId, UserId
+from homeserver.ports.database import Transaction, Transactions
+from homeserver.ports.encryption.cross_signing import (
+    CrossSigningRow,
+    SeenCrossSigningRow,
+    UserSignature,
+)
+
+
+class SqlCrossSigningStore:
+    """See :class:`homeserver.ports.encryption.cross_signing.CrossSigningStore`."""
+
+    def __init__(self, transactions: Transactions) -> None:
+        self._transactions = transactions
+
+    async def keys(self, user_ids: Collection[UserId], viewer: UserId) -> list[SeenCrossSigningRow]:
+        return await self._transactions.read(_keys, list(user_ids), viewer)
+
+    def read(self, tx: Transaction, user_id: UserId) -> dict[str, CrossSigningRow]:
+        rows = tx.all(
+            "SELECT user_id, usage, public_key, key FROM cross_signing_keys WHERE user_id = ?",
+            (user_id,),
+        )
+        return {usage: CrossSigningRow(UserId(u), usage, public, k) for u, usage, public, k in rows}
+
+    def put(self, tx: Transaction, rows: Sequence[CrossSigningRow]) -> None:
+        tx.insert(
+            "INSERT INTO cross_signing_keys (user_id, usage, public_key, key) VALUES",
+            [(row.user_id, row.usage, row.public_key, row.key) for row in rows],
+            """ON CONFLICT (user_id, usage) DO UPDATE SET
+                public_key = excluded.public_key, key = excluded.key""",
+        )
+
+    def remove(self, tx: Transaction, user_id: UserId, usages: Sequence[str]) -> None:
+        tx.execute(
+            "DELETE FROM cross_signing_keys WHERE user_id = ? AND usage = ANY(?)",
+            (user_id, list(usages)),
+        )
+
+    def devices_named(
+        self, tx: Transaction, user_id: UserId, names: Sequence[str]
+    ) -> list[DeviceId]:
+        rows = tx.all(
+            "SELECT device_id FROM devices WHERE user_id = ? AND device_id = ANY(?)",
+            (user_id, list(names)),
+        )
+        return [DeviceId(row[0]) for row in rows]
+
+    def add_signatures(
+        self,
+        tx: Transaction,
+        signer: UserId,
+        signatures: Sequence[UserSignature],
+        position: int,
+    ) -> None:
+        tx.insert(
+            """INSERT INTO user_signatures
+                (signer, user_id, public_key, signing_key_id, signature, position) VALUES""",
+            [
+                (signer, s.user_id, s.public_key, s.signing_key_id, s.signature, position)
+                for s in signatures
+            ],
+            """ON CONFLICT (signer, user_id, public_key, signing_key_id) DO UPDATE SET
+                signature = excluded.signature, position = excluded.position""",
+        )
+
+
+def _keys(tx: Transaction, user_ids: list[UserId], viewer: UserId) -> list[SeenCrossSigningRow]:
+    rows = tx.all(
+        """SELECT c.user_id, c.usage, c.public_key, c.key, s.signing_key_id, s.signature
+        FROM cross_signing_keys c
+        LEFT JOIN user_signatures s ON s.signer = ? AND s.user_id = c.user_id
+            AND s.public_key = c.public_key
+        WHERE c.user_id = ANY(?) AND (c.usage <> 'user_signing' OR c.user_id = ?)""",
+        (viewer, user_ids, viewer),
+    )
+    found: dict[tuple[str, str], SeenCrossSigningRow] = {}
+    signatures: dict[tuple[str, str], dict[str, str]] = {}
+    for user_id, usage, public_key, key, signing_key_id, signature in rows:
+        made = signatures.setdefault((user_id, usage), {})
+        if signing_key_id is not None:
+            made[signing_key_id] = signature
+        found[user_id, usage] = SeenCrossSigningRow(UserId(user_id), usage, public_key, key, made)
+    return list(found.values())
