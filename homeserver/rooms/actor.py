@@ -17,7 +17,7 @@ from twisted.internet.defer import Deferred
 from homeserver.domain.auth_events import auth_event_keys
 from homeserver.domain.auth_rules import check_event_auth
 from homeserver.domain.canonical_json import JsonObject
-from homeserver.domain.errors import DatabaseUnavailable, InvalidParam
+from homeserver.domain.errors import DatabaseUnavailable
 from homeserver.domain.events import (
     Event,
     EventDraft,
@@ -28,8 +28,7 @@ from homeserver.domain.events import (
 )
 from homeserver.domain.identifiers import EventId, RoomId, ServerName, UserId
 from homeserver.domain.power_levels import POWER_LEVELS_KEY, PowerLevels
-from homeserver.domain.redaction import redacted_event
-from homeserver.domain.relations import relation_of, thread_root_of
+from homeserver.domain.relations import thread_root_of
 from homeserver.domain.room_versions import EventFormat
 from homeserver.domain.signing import SigningKey
 from homeserver.log.log import Chain, Log
@@ -37,15 +36,19 @@ from homeserver.ports.clock import Clock
 from homeserver.ports.database import Transaction
 from homeserver.ports.rooms.events import (
     EventAppend,
-    MembershipRow,
     NewRoom,
     NotificationRow,
-    RedactionRow,
-    RelationRow,
     StoredEvent,
     make_nid,
 )
 from homeserver.rooms.event_cache import EventCache
+from homeserver.rooms.event_rows import (
+    membership_row,
+    redacted_form,
+    redaction_row,
+    relation_row,
+    require_storable,
+)
 from homeserver.rooms.transactions import TransactionIds
 from homeserver.rooms.view import CREATE, MEMBER, Member, RoomView
 
@@ -301,7 +304,7 @@ class RoomActor:
         if self._chain.broken:
             raise DatabaseUnavailable(500, "The room is being loaded again")
         view = self.view
-        _require_storable(new)
+        require_storable(new.type, new.state_key, new.txn_id, new.content)
         event = self._build(new)
         if event.type == "m.room.create":
             check_event_auth(event, {}, None)
@@ -318,7 +321,6 @@ class RoomActor:
             key = event.state_map_key()
             previous = self.head_event(key)
             replaces_nid = previous.nid if previous is not None else None
-        relation = relation_of(event.content) if event.state_key is None else None
         stored = StoredEvent(
             event=event,
             nid=make_nid(position, view.shard),
@@ -338,16 +340,10 @@ class RoomActor:
         )
         append = EventAppend(
             stored=stored,
-            membership=_membership_row(event),
-            relation=(
-                RelationRow(relation.target_event_id, relation.rel_type, relation.key)
-                if relation is not None
-                and relation.rel_type is not None
-                and relation.target_event_id is not None
-                else None
-            ),
+            membership=membership_row(event),
+            relation=relation_row(event),
             notifications=counted.notifications,
-            redaction=_redaction_row(event, new.target),
+            redaction=redaction_row(event, new.target),
             extremities=(stored.nid,) if len(self._extremities) > 1 else None,
         )
         self._step(stored, previous)
@@ -393,61 +389,15 @@ class RoomActor:
         assert redaction is not None
         for event in [*self.view.tail, *self.view.state.values()]:
             if event.nid == redaction.target_nid:
-                self.view.replace(_redacted_form(event, redaction))
+                self.view.replace(redacted_form(event, redaction))
                 break
         if redaction.member is not None:
             self.view.forget_name(redaction.member, redaction.target_nid)
         for nid, replaced in self._uncommitted.items():
             if replaced is not None and replaced.nid == redaction.target_nid:
-                self._uncommitted[nid] = _redacted_form(replaced, redaction)
-        self._events.replace(redaction.target_nid, lambda stored: _redacted_form(stored, redaction))
+                self._uncommitted[nid] = redacted_form(replaced, redaction)
+        self._events.replace(redaction.target_nid, lambda stored: redacted_form(stored, redaction))
 
 
 def _nothing(tx: Transaction) -> None:
     """Work whose end tells that what was queued before it has ended."""
-
-
-def _require_storable(new: NewEvent) -> None:
-    """Refuse U+0000 where rows hold it as text: not every database can store that, and an event
-    that cannot be stored would take those after it down with it."""
-    relation = relation_of(new.content)
-    texts = [new.type, new.state_key, new.txn_id]
-    if relation is not None:
-        texts += [relation.rel_type, relation.target_event_id, relation.key]
-    if any(text is not None and "\0" in text for text in texts):
-        raise InvalidParam("U+0000 is not allowed in types, keys and relations")
-
-
-def _redacted_form(stored: StoredEvent, redaction: RedactionRow) -> StoredEvent:
-    return attrs.evolve(
-        stored,
-        event=Event.from_pdu(redaction.pdu, stored.event.version, stored.event.event_id),
-        redacted_by=redaction.redacted_by,
-        client=None,
-    )
-
-
-def _membership_row(event: Event) -> MembershipRow | None:
-    if event.type != MEMBER or event.state_key is None:
-        return None
-    name, avatar = event.content.get("displayname"), event.content.get("avatar_url")
-    return MembershipRow(
-        user_id=UserId(event.state_key),
-        membership=str(event.content["membership"]),
-        sender=event.sender,
-        display_name=name.replace("\0", "") if type(name) is str else None,
-        avatar_url=avatar.replace("\0", "") if type(avatar) is str else None,
-    )
-
-
-def _redaction_row(event: Event, target: StoredEvent | None) -> RedactionRow | None:
-    if target is None or event.type != "m.room.redaction" or target.redacted_by is not None:
-        return None
-    redacted = redacted_event(target.event)
-    return RedactionRow(
-        target_nid=target.nid,
-        pdu=redacted.pdu,
-        redacted_by=event.event_id,
-        was_related=relation_of(target.event.content) is not None,
-        member=UserId(target.event.state_key or "") if target.event.type == MEMBER else None,
-    )

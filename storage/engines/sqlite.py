@@ -60,16 +60,16 @@ class SqliteTransaction:
             self._connection.executemany(f"{head} ({marks}) {tail}", rows)
 
 
-def _in_our_words(error: sqlite3.IntegrityError | sqlite3.OperationalError) -> Exception:
-    """What went wrong; the error itself when it is a fault of the statement."""
+def _in_our_words(error: sqlite3.IntegrityError | sqlite3.OperationalError) -> Exception | None:
+    """What went wrong; None when it is a fault of the statement."""
     match error.sqlite_errorcode:
         case sqlite3.SQLITE_CONSTRAINT_UNIQUE | sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY:
             return UniqueViolation(str(error))
         case sqlite3.SQLITE_FULL:
             return DatabaseFull(str(error))
         case sqlite3.SQLITE_ERROR:
-            return error
-    return DatabaseDown(str(error)) if isinstance(error, sqlite3.OperationalError) else error
+            return None
+    return DatabaseDown(str(error)) if isinstance(error, sqlite3.OperationalError) else None
 
 
 class SqliteDatabase:
@@ -119,7 +119,9 @@ class SqliteDatabase:
             finally:
                 connection.execute("ROLLBACK")
         except sqlite3.OperationalError as error:
-            raise _in_our_words(error) from error
+            if (known := _in_our_words(error)) is not None:
+                raise known from error
+            raise
 
     def write_once(self, work: Callable[[Transaction], T]) -> Awaitable[T]:
         return self.writer.run(self.write_blocking, work)
@@ -137,7 +139,9 @@ class SqliteDatabase:
                     connection.execute("ROLLBACK")
                 raise
         except (sqlite3.IntegrityError, sqlite3.OperationalError) as error:
-            raise _in_our_words(error) from error
+            if (known := _in_our_words(error)) is not None:
+                raise known from error
+            raise
         return result
 
     def run_script(self, script: str) -> None:
