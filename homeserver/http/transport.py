@@ -57,6 +57,11 @@ log = structlog.get_logger(__name__)
 _request_numbers = itertools.count(1)
 
 
+PLAIN_HEAD = b"HTTP/1.1 200 OK\r\n" + b"".join(
+    b"%s: %s\r\n" % (name, value) for name, values in CORS for value in values
+)
+
+
 class RequestHeaders:
     """See :class:`homeserver.http.request.RequestHeaders`."""
 
@@ -244,6 +249,9 @@ class HttpRequest(http.Request):
                 answer.part.close()
             return
         self.setResponseCode(answer.status)
+        if self._is_plain(answer):
+            self._send_plain(answer)
+            return
         headers = self.responseHeaders
         for name, values in CORS:
             headers.setRawHeaders(name, values)
@@ -260,6 +268,31 @@ class HttpRequest(http.Request):
             headers.setRawHeaders(b"Content-Length", [b"%d" % len(answer.body)])
         if self.method != b"HEAD":
             self.write(answer.body)
+        self._observe()
+        self._done()
+        self.finish()
+
+    def _is_plain(self, answer: Answer) -> bool:
+        """Whether the answer has the headers that every answer has, and no others."""
+        return (
+            answer.status == 200
+            and type(answer) is Answer
+            and not answer.headers
+            and self.method != b"HEAD"
+            and self.clientproto == b"HTTP/1.1"
+            and not self._factory.in_flight.ending
+            and not any(True for _ in self.responseHeaders.getAllRawHeaders())
+        )
+
+    def _send_plain(self, answer: Answer) -> None:
+        # Nearly every answer. Setting and checking each header anew costs a sixth of a request.
+        self.startedWriting = 1
+        head = b"%sContent-Type: %s\r\nContent-Length: %d\r\n\r\n" % (
+            PLAIN_HEAD,
+            answer.content_type,
+            len(answer.body),
+        )
+        self.channel.writeSequence([head, answer.body])
         self._observe()
         self._done()
         self.finish()

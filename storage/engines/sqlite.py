@@ -23,12 +23,28 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 _ANY = re.compile(r"=\s*ANY\(\?\)")
+_ANY_ARRAY = re.compile(r"=\s*ANY\(ARRAY\(")
 
 
 @lru_cache(maxsize=4096)
 def _translate(sql: str) -> str:
-    """PostgreSQL's ``= ANY(?)`` in SQLite's words; a list parameter travels as JSON."""
-    return _ANY.sub("IN (SELECT value FROM json_each(?))", sql)
+    """PostgreSQL's ``= ANY(?)`` and ``= ANY(ARRAY(SELECT ...))`` in SQLite's words; a list
+    parameter travels as JSON."""
+    sql = _ANY.sub("IN (SELECT value FROM json_each(?))", sql)
+    while (found := _ANY_ARRAY.search(sql)) is not None:
+        end = _closing(sql, found.end())
+        sql = f"{sql[: found.start()]}IN ({sql[found.end() : end]}{sql[end + 1 :]}"
+    return sql
+
+
+def _closing(sql: str, start: int) -> int:
+    """Where the parenthesis is closed that was opened before a place."""
+    depth = 1
+    for index in range(start, len(sql)):
+        depth += {"(": 1, ")": -1}.get(sql[index], 0)
+        if not depth:
+            return index
+    raise ValueError(f"A parenthesis is not closed: {sql}")
 
 
 def _bind(parameters: Sequence[Any]) -> Sequence[Any]:

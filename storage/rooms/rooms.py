@@ -71,12 +71,12 @@ def _load(tx: Transaction, room_nids: list[int], tail: int) -> list[RoomSnapshot
     )
     newest = _by_room(
         tx,
-        f"""{_EVENTS} e.room_nid = r.room_nid AND e.position >= COALESCE((
-            SELECT t.position FROM events t
+        f"""{_EVENTS} e.event_nid = ANY(ARRAY(
+            SELECT t.event_nid FROM events t
             WHERE t.room_nid = r.room_nid AND t.position IS NOT NULL
-            ORDER BY t.position DESC, t.sub DESC LIMIT 1 OFFSET ?
-        ), 0) WHERE r.room_nid = ANY(?)""",
-        (tail, room_nids),
+            ORDER BY t.position DESC, t.sub DESC LIMIT ?
+        )) WHERE r.room_nid = ANY(?)""",
+        (tail + 1, room_nids),
     )
     extremities = _by_room(
         tx,

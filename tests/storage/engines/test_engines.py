@@ -88,6 +88,18 @@ async def test_a_list_is_one_parameter(open_engine: Open) -> None:
     assert await engine.read(ask) == [[1, 4], [], [4]]
 
 
+async def test_a_subquery_may_take_the_place_of_a_list(open_engine: Open) -> None:
+    engine = open_engine()
+    rows = [(n, f"name {n % 3}", True, b"") for n in range(1, 10)]
+    await engine.write_once(lambda tx: insert(tx, *rows))
+    newest_of_each = """SELECT a.number, b.number FROM things a JOIN things b ON b.number = ANY(ARRAY(
+        SELECT c.number FROM things c WHERE c.name = a.name AND c.number > abs(0)
+        ORDER BY c.number DESC LIMIT ?
+    )) WHERE a.number = ANY(?) ORDER BY a.number, b.number"""
+    found = await engine.read(lambda tx: tx.all(newest_of_each, (2, [1, 2])))
+    assert found == [(1, 4), (1, 7), (2, 5), (2, 8)]
+
+
 async def test_many_rows_are_one_statement(open_engine: Open) -> None:
     engine = open_engine()
     await engine.write_once(lambda tx: insert(tx, *((n, "x", True, b"") for n in range(1000))))
