@@ -39,6 +39,7 @@ class RoomDirectory:
         self._actors: OrderedDict[int, RoomActor] = OrderedDict()
         self._nids: dict[RoomId, int] = {}
         self._loading: dict[int, list[Deferred[None]]] = {}
+        self._missed: dict[int, list[ReceiptEntry]] = {}
         self._seed = 0
         self._newest_ts = 0
         self._weights: dict[int, int] = {}
@@ -108,6 +109,7 @@ class RoomDirectory:
                 made[snapshot.row.room_nid] = self._adopt(snapshot)
         finally:
             for nid in nids:
+                self._missed.pop(nid, None)
                 for waiting in self._loading.pop(nid):
                     waiting.callback(None)
         return made
@@ -125,6 +127,9 @@ class RoomDirectory:
 
     def _adopt(self, snapshot: RoomSnapshot) -> RoomActor:
         actor = self._actor(RoomView(snapshot))
+        for missed in self._missed.pop(snapshot.row.room_nid, ()):
+            if missed.position > actor.view.receipts_position:
+                actor.view.apply_receipts(missed.receipts)
         self._know(snapshot.row)
         self._keep(actor)
         return actor
@@ -182,6 +187,9 @@ class RoomDirectory:
                 actor = self._actors.get(entry.room_nid)
                 if actor is not None:
                     actor.view.apply_receipts(entry.receipts)
+                elif entry.room_nid in self._loading:
+                    # What is being read may be older.
+                    self._missed.setdefault(entry.room_nid, []).append(entry)
             elif isinstance(entry, TypingEntry):
                 actor = self._actors.get(entry.room_nid)
                 if actor is not None:

@@ -61,7 +61,7 @@ class ClassicSync:
         if since is None:
             device.begin_again()
         else:
-            device.acknowledge(str(since), since)
+            device.acknowledge(since)
             self._devices.acknowledge(session, request.device_id, since)
             await self._reach(since)
         if since is None or request.full_state:

@@ -25,7 +25,7 @@ class KnownMembers:
     """
 
     _known: dict[int, set[UserId]] = attrs.Factory(dict)
-    _sent: dict[str, list[tuple[int, UserId]]] = attrs.Factory(dict)
+    _sent: dict[tuple[int, ...], list[tuple[int, UserId]]] = attrs.Factory(dict)
     _acknowledged: tuple[int, ...] = ()
 
     def of(self, nid: int) -> set[UserId] | frozenset[UserId]:
@@ -38,17 +38,17 @@ class KnownMembers:
         self._sent.clear()
         self._acknowledged = ()
 
-    def send(self, token: str, nid: int, user_ids: Iterable[UserId]) -> None:
+    def send(self, token: SyncToken, nid: int, user_ids: Iterable[UserId]) -> None:
         """The answer that ends in a token carries members of a room."""
-        self._sent.setdefault(token, []).extend((nid, user_id) for user_id in user_ids)
+        self._sent.setdefault(token.positions, []).extend((nid, user_id) for user_id in user_ids)
 
-    def acknowledge(self, text: str, token: SyncToken) -> None:
+    def acknowledge(self, token: SyncToken) -> None:
         """The device has received the answer that ended in a token."""
         if any(map(int.__lt__, token.positions, self._acknowledged)):
             # It went back to an older answer, and may have lost what came with those after it.
             self._known.clear()
         self._acknowledged = token.positions
-        for nid, user_id in self._sent.pop(text, ()):
+        for nid, user_id in self._sent.pop(token.positions, ()):
             self._known.setdefault(nid, set()).add(user_id)
         if len(self._sent) > ANSWERS:
             self._sent.clear()

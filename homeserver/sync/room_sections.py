@@ -187,7 +187,7 @@ class RoomSections:
         if is_new:
             now.device.forget(view.nid)
         if core.members:
-            now.device.send(str(now.until), view.nid, core.members)
+            now.device.send(now.until, view.nid, core.members)
         parts = [
             core.body,
             await self._unread.part(now.session, view, room, threads=options.unread_threads),

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import attrs
 import pytest
 
+from homeserver.log.entries import ReceiptEntry
+from storage.rooms.receipts import SqlReceiptStore
 from tests.rooms_fixture import Person, quoted
 from tests.sync_fixture import (
     Device,
@@ -73,6 +76,26 @@ async def test_private_receipts_are_for_ones_own_devices_alone(
     own = (await laptop.sync()).ephemeral(room, "m.receipt")
     assert own is not None
     assert list(own[event]) == ["m.read.private"]
+
+
+async def test_a_receipt_that_moves_while_its_room_is_loaded_is_not_lost(
+    server: SyncServer, alice: Person, bob: Person
+) -> None:
+    room = await a_room(alice, bob)
+    event = await alice.sends(room, "hello")
+    await reads(bob, room, event)
+    (receipt,) = (await server.actor(room)).view.receipts.values()
+    again = server.restarted()
+
+    async def move() -> None:
+        position = again.log.next_position(0)
+        moved = attrs.evolve(receipt, ts=99, position=position)
+        entry = ReceiptEntry(0, position, receipt.room_nid, (moved,))
+        await again.log.append(entry, lambda tx: SqlReceiptStore().put(tx, [moved]))
+
+    again.database.between(1, move)
+    loaded = (await again.directory.load([receipt.room_nid]))[receipt.room_nid]
+    assert [r.ts for r in loaded.view.receipts.values()] == [99]
 
 
 # --- typing

@@ -92,7 +92,8 @@ async def test_a_subquery_may_take_the_place_of_a_list(open_engine: Open) -> Non
     engine = open_engine()
     rows = [(n, f"name {n % 3}", True, b"") for n in range(1, 10)]
     await engine.write_once(lambda tx: insert(tx, *rows))
-    newest_of_each = """SELECT a.number, b.number FROM things a JOIN things b ON b.number = ANY(ARRAY(
+    newest_of_each = """SELECT a.number, b.number FROM things a
+    JOIN things b ON b.number = ANY(ARRAY(
         SELECT c.number FROM things c WHERE c.name = a.name AND c.number > abs(0)
         ORDER BY c.number DESC LIMIT ?
     )) WHERE a.number = ANY(?) ORDER BY a.number, b.number"""
