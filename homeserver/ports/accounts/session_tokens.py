@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from functools import lru_cache
 
 import attrs
 
@@ -23,8 +24,14 @@ class TokenKey:
     @classmethod
     def of(cls, token: str) -> TokenKey:
         """The key of a token's text."""
-        digest = hashlib.sha256(token.encode()).digest()
-        return cls(int.from_bytes(digest[:8], "big") >> 1, digest)
+        return _key_of(token)
+
+
+@lru_cache(maxsize=16_384)
+def _key_of(token: str) -> TokenKey:
+    # Every request brings one, and nearly always one that came a moment ago.
+    digest = hashlib.sha256(token.encode()).digest()
+    return TokenKey(int.from_bytes(digest[:8], "big") >> 1, digest)
 
 
 @attrs.frozen(slots=True)
