@@ -53,7 +53,7 @@ reference: $(SERVER_INSTALLED) ## Write docs/configuration.md and docs/coverage.
 constraints: ## Resolve the dependencies anew and pin what comes of it.
 	rm -rf build/pin
 	$(PYTHON) -m venv build/pin
-	build/pin/bin/python -m pip install --quiet --disable-pip-version-check '.[performance,dev]'
+	build/pin/bin/python -m pip install --quiet --disable-pip-version-check '.[dev]'
 	{ echo '# What `make` installs. Made by `make constraints`.'; \
 	  build/pin/bin/python -m pip freeze --exclude myelin; } > $(CONSTRAINTS)
 
@@ -64,9 +64,9 @@ $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(SERVER_INSTALLED): pyproject.toml $(CONSTRAINTS) | $(BIN)/python
-	$(INSTALL) --editable '.[performance]'
+	$(INSTALL) --editable .
 	@touch $@
 
 $(TOOLS_INSTALLED): pyproject.toml $(CONSTRAINTS) | $(BIN)/python
-	$(INSTALL) --editable '.[performance,dev]'
+	$(INSTALL) --editable '.[dev]'
 	@touch $(SERVER_INSTALLED) $@

@@ -21,12 +21,11 @@ GRACE_SECONDS = 10.0
 
 
 def install_reactor() -> Any:
-    """Install Twisted's asyncio reactor, on uvloop where that extra is installed."""
+    """Install the platform's own reactor: epoll on Linux."""
     # The reactor imports OpenSSL's bindings if it can, and only for its own listenSSL: 12 MB that
     # a server behind a gateway has no use for. Listeners with TLS import them on their own.
     with _without("OpenSSL"):
-        _install()
-    from twisted.internet import reactor
+        from twisted.internet import reactor
 
     return reactor
 
@@ -42,17 +41,6 @@ def _without(module: str) -> Iterator[None]:
         yield
     finally:
         del sys.modules[module]
-
-
-def _install() -> None:
-    from twisted.internet import asyncioreactor
-
-    try:
-        import uvloop
-    except ImportError:
-        asyncioreactor.install()
-    else:
-        asyncioreactor.install(uvloop.new_event_loop())
 
 
 def run(config: Config) -> None:
