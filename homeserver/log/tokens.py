@@ -8,6 +8,7 @@ sync token will do: it stands for the position of the room's shard.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Final
 
 import attrs
@@ -33,10 +34,16 @@ class SyncToken:
     @classmethod
     def parse(cls, text: str, shards: int) -> SyncToken:
         """The token of its text. InvalidParam when it is not one of this deployment's."""
-        parts = text[1:].split("_")
-        if text[:1] == "s" and len(parts) == shards and all(map(_is_position, parts)):
-            return cls(tuple(map(int, parts)))
-        raise InvalidParam("Unknown sync token")
+        return _sync_token(text, shards)
+
+
+# Many clients stand at the same place, and a client with no news stands there for long.
+@lru_cache(maxsize=4096)
+def _sync_token(text: str, shards: int) -> SyncToken:
+    parts = text[1:].split("_")
+    if text[:1] == "s" and len(parts) == shards and all(map(_is_position, parts)):
+        return SyncToken(tuple(map(int, parts)))
+    raise InvalidParam("Unknown sync token")
 
 
 def _is_position(text: str) -> bool:

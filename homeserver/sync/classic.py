@@ -103,9 +103,11 @@ class ClassicSync:
         return SyncToken(tuple(self._log.published))
 
     def _nothing(self, session: Session, request: SyncRequest, since: SyncToken) -> bytes:
-        # Positions that concerned others are passed over, so that the token keeps up.
-        positions = tuple(map(max, since.positions, self._log.published))
-        parts = [b'"next_batch":"%s"' % str(SyncToken(positions)).encode()]
+        published = tuple(self._log.published)
+        if since.positions != published:
+            # Positions that concerned others are passed over, so that the token keeps up.
+            since = SyncToken(tuple(map(max, since.positions, published)))
+        parts = [b'"next_batch":"%s"' % str(since).encode()]
         parts += self._devices.standing(session, request.device_id)
         return b"{%s}" % b",".join(parts)
 

@@ -26,7 +26,8 @@ class LastSeen:
     def __init__(self, devices: DeviceStore, clock: Clock) -> None:
         self._devices = devices
         self._clock = clock
-        self._waiting: dict[tuple[UserId, DeviceId], DeviceSeen] = {}
+        self._waiting: dict[tuple[UserId, DeviceId], tuple[int, str, str]] = {}
+        """By device: when, from which address, by which program."""
         self._scheduled = False
 
     def note(self, requester: Requester, address: str, user_agent: str, now_ms: int) -> None:
@@ -37,7 +38,7 @@ class LastSeen:
         key = (requester.user_id, device_id)
         if len(self._waiting) >= MAX_WAITING and key not in self._waiting:
             return
-        self._waiting[key] = DeviceSeen(*key, now_ms, address, user_agent)
+        self._waiting[key] = (now_ms, address, user_agent)
         if not self._scheduled:
             self._scheduled = True
             self._clock.call_later(FLUSH_SECONDS, self._flush_later)
@@ -48,8 +49,8 @@ class LastSeen:
         if not waiting:
             return
         sightings = [
-            DeviceSeen(s.user_id, s.device_id, s.ts, s.ip, _storable(s.user_agent))
-            for s in waiting.values()
+            DeviceSeen(user_id, device_id, ts, address, _storable(user_agent))
+            for (user_id, device_id), (ts, address, user_agent) in waiting.items()
         ]
         try:
             await self._devices.seen(sightings)

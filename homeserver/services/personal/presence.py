@@ -202,9 +202,15 @@ class Presence:
     def _look_at(self, user_id: UserId, user: _User, now_ms: int) -> None:
         """Tell what others do not know yet, now or as soon as may be, and look again in time."""
         state = user.availability.state(now_ms)
+        known = user.told
+        if (
+            user.timer is not None
+            and state is known.state
+            and user.status_msg == known.status_msg
+            and user.profile == known.profile
+        ):
+            return  # nearly every sync comes this way
         told = _Told(state, user.status_msg, user.profile)
-        if told == user.told and user.timer is not None:
-            return
         if told == user.told:
             due_ms = user.availability.next_change(now_ms)
         elif now_ms - user.told_ms < PAUSE_MS:
