@@ -8,8 +8,8 @@ built on that commit fails too, and the next request loads the room anew from th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Protocol
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from typing import NamedTuple, Protocol
 
 import attrs
 from twisted.internet.defer import Deferred
@@ -18,6 +18,7 @@ from homeserver.domain.auth_events import auth_event_keys
 from homeserver.domain.auth_rules import check_event_auth
 from homeserver.domain.canonical_json import JsonObject
 from homeserver.domain.errors import DatabaseUnavailable
+from homeserver.domain.event_format import MAX_PREV_EVENTS
 from homeserver.domain.events import (
     Event,
     EventDraft,
@@ -38,6 +39,9 @@ from homeserver.ports.rooms.events import (
     EventAppend,
     NewRoom,
     NotificationRow,
+    SnapshotRow,
+    StateAt,
+    StateChange,
     StoredEvent,
     make_nid,
 )
@@ -104,6 +108,43 @@ class Author:
     new_event_id: Callable[[], EventId]
 
 
+class HeadsMoved(Exception):
+    """The room has moved on while something was worked out for an event that others made."""
+
+
+@attrs.frozen(slots=True)
+class RemoteEvent:
+    """An event that another server made and that was found to be allowed.
+
+    What is here holds as long as ``heads`` are the forward extremities. ``prevs`` are those of its
+    previous events that are here, ``missing`` the others. ``before`` is the state before it (None:
+    the newest one), with ``depth`` snapshots below it. ``takes_effect`` and ``resolved``: see
+    :class:`homeserver.ports.rooms.events.EventAppend`. ``nid`` is its number, if it has one;
+    ``known`` is the outlier that it was so far, ``target`` the event that it redacts, and
+    ``redacted_by`` the event that has redacted it already.
+    """
+
+    event: Event
+    heads: frozenset[int]
+    prevs: frozenset[int]
+    before: StateAt | None = None
+    depth: int = 0
+    takes_effect: bool = True
+    resolved: tuple[StateChange, ...] = ()
+    nid: int | None = None
+    known: StoredEvent | None = None
+    target: StoredEvent | None = None
+    redacted_by: EventId | None = None
+    missing: tuple[EventId, ...] = ()
+
+
+class _Ahead(NamedTuple):
+    """What holds a place of the newest state, by which event that is not committed yet."""
+
+    by: int
+    event: StoredEvent | None
+
+
 class _HeadState(Mapping[StateKey, Event]):
     """The state that the next event is checked against, as the authorisation rules look at it."""
 
@@ -142,7 +183,7 @@ class RoomActor:
         self._chain = Chain(lambda: on_break(self))
         self._state = _HeadState(self)
         # What was built and not yet committed lies over the view.
-        self._ahead: dict[StateKey, StoredEvent] = {}
+        self._ahead: dict[StateKey, _Ahead] = {}
         self._ahead_members: dict[UserId, Member] = {}
         self._uncommitted: dict[int, StoredEvent | None] = {}
         self._extremities = list(view.extremities)
@@ -163,9 +204,9 @@ class RoomActor:
 
     def head_event(self, key: StateKey) -> StoredEvent | None:
         """The newest state event of a place, if it is set and (for members) in memory."""
-        event = self._ahead.get(key)
-        if event is not None:
-            return event
+        ahead = self._ahead.get(key)
+        if ahead is not None:
+            return ahead.event
         if key[0] == MEMBER:
             member = self.view.members.get(UserId(key[1]))
             return self._events.get(member.nid) if member is not None else None
@@ -176,7 +217,7 @@ class RoomActor:
         keys = dict.fromkeys(self.view.state)
         keys.update(dict.fromkeys((MEMBER, user) for user in self.view.members))
         keys.update(dict.fromkeys(self._ahead))
-        return iter(keys)
+        return (key for key in keys if key not in self._ahead or self._ahead[key].event is not None)
 
     def head_membership(self, user_id: UserId) -> str:
         """The newest membership of a user."""
@@ -185,13 +226,23 @@ class RoomActor:
 
     def head_power_levels(self) -> PowerLevels:
         """The newest power levels."""
-        ahead = self._ahead.get(POWER_LEVELS_KEY)
-        if ahead is None and CREATE not in self._ahead:
+        if POWER_LEVELS_KEY not in self._ahead and CREATE not in self._ahead:
             return self.view.power_levels
         return PowerLevels.in_state(self._state, self._create_event())
 
     def _create_event(self) -> Event:
-        return (self._ahead.get(CREATE) or self.view.create).event
+        created = self._ahead.get(CREATE)
+        return (created.event if created and created.event else self.view.create).event
+
+    @property
+    def head_state(self) -> Mapping[StateKey, Event]:
+        """The newest state as the authorisation rules look at it; of members those in memory."""
+        return self._state
+
+    @property
+    def heads(self) -> list[StoredEvent]:
+        """The forward extremities, which the next event of this server follows."""
+        return list(self._extremities)
 
     # --- appending
 
@@ -291,7 +342,7 @@ class RoomActor:
         return build_event(
             draft,
             version,
-            prev_events=[reference_of(e.event) for e in self._extremities],
+            prev_events=[reference_of(e.event) for e in self._followed()],
             auth_events=auth_events,
             depth=1 + max((e.event.depth for e in self._extremities), default=0),
             server_name=author.server_name,
@@ -312,55 +363,114 @@ class RoomActor:
         else:
             check_event_auth(event, self._state, self._create_event())
             counted = self._author.counter.count(event, view, self.head_power_levels())
-        self._ordinal += counted.notifies
-        self._room_highlight_ordinal += counted.room_highlight
         position = self._log.next_position(view.shard)
-        previous = None
-        replaces_nid = None
-        if event.state_key is not None:
-            key = event.state_map_key()
-            previous = self.head_event(key)
-            replaces_nid = previous.nid if previous is not None else None
-        stored = StoredEvent(
-            event=event,
-            nid=make_nid(position, view.shard),
-            room_nid=view.nid,
-            position=position,
-            sub=0,
-            state_position=position - 1,
-            replaces_nid=replaces_nid,
-            ordinal=self._ordinal,
-            room_highlight_ordinal=self._room_highlight_ordinal,
-            notifies=counted.notifies,
-            room_highlight=counted.room_highlight,
-            thread_root=thread_root_of(event.content) if event.state_key is None else None,
-            device_id=new.device_id if new.txn_id is not None else None,
-            txn_id=new.txn_id,
-            redacted_by=None,
-        )
+        previous = self.head_event(event.state_map_key()) if event.state_key is not None else None
+        stored = self._stored(event, counted, position, previous)
+        stored.state_position = position - 1
+        if new.txn_id is not None:
+            stored.device_id, stored.txn_id = new.device_id, new.txn_id
         append = EventAppend(
             stored=stored,
             membership=membership_row(event),
             relation=relation_row(event),
             notifications=counted.notifications,
             redaction=redaction_row(event, new.target),
-            extremities=(stored.nid,) if len(self._extremities) > 1 else None,
+            extremities=self._after(stored, {e.nid for e in self._followed()}),
         )
-        self._step(stored, previous)
+        self._step(append, previous)
         return append
 
-    def _step(self, stored: StoredEvent, previous: StoredEvent | None) -> None:
-        event = stored.event
-        self._extremities = [stored]
+    def append_remote(self, remote: RemoteEvent) -> tuple[StoredEvent, Deferred[None]]:
+        """Append an event that another server made, in this turn of the reactor.
+
+        Returns the event and what resolves after its commit. Raises HeadsMoved when the forward
+        extremities are not those that the event was looked at with; DatabaseUnavailable.
+        """
+        if self._chain.broken:
+            raise DatabaseUnavailable(500, "The room is being loaded again")
+        if remote.heads != {e.nid for e in self._extremities}:
+            raise HeadsMoved
+        event = remote.event
+        counted = self._author.counter.count(event, self.view, self.head_power_levels())
+        position = self._log.next_position(self.view.shard)
+        previous = self.head_event(event.state_map_key()) if event.state_key is not None else None
+        stored = self._stored(event, counted, position, previous)
+        stored.nid = remote.nid or stored.nid
+        stored.redacted_by = remote.redacted_by
+        append = EventAppend(
+            stored=stored,
+            membership=membership_row(event),
+            relation=relation_row(event),
+            notifications=counted.notifications,
+            redaction=redaction_row(event, remote.target),
+            takes_effect=remote.takes_effect,
+            resolved=remote.resolved,
+            missing=remote.missing,
+            was_known=remote.known is not None,
+            extremities=self._after(stored, remote.prevs),
+        )
+        append.snapshot = self._refer_to_state(append, remote)
+        self._step(append, previous)
+        return stored, self.queue(append)
+
+    def _refer_to_state(self, append: EventAppend, remote: RemoteEvent) -> SnapshotRow | None:
+        """Note the state before an event: a place of the room's history, or else a snapshot."""
+        stored, before = append.stored, remote.before
+        if before is None:
+            stored.state_position = stored.position - 1
+            return None
+        leads = before.base == stored.position - 1
+        if not before.delta and not (leads and append.changes_state_otherwise):
+            stored.state_position = before.base
+            return None
+        stored.state_position = -stored.nid
+        return SnapshotRow(stored.nid, self.view.nid, before, remote.depth)
+
+    def _stored(
+        self, event: Event, counted: Counted, position: int, previous: StoredEvent | None
+    ) -> StoredEvent:
+        self._ordinal += counted.notifies
+        self._room_highlight_ordinal += counted.room_highlight
+        return StoredEvent(
+            event=event,
+            nid=make_nid(position, self.view.shard),
+            room_nid=self.view.nid,
+            position=position,
+            sub=0,
+            state_position=0,
+            replaces_nid=previous.nid if previous is not None else None,
+            ordinal=self._ordinal,
+            room_highlight_ordinal=self._room_highlight_ordinal,
+            notifies=counted.notifies,
+            room_highlight=counted.room_highlight,
+            thread_root=thread_root_of(event.content) if event.state_key is None else None,
+            device_id=None,
+            txn_id=None,
+            redacted_by=None,
+        )
+
+    def _followed(self) -> list[StoredEvent]:
+        """The forward extremities that the next event follows: all, unless they are very many."""
+        return self._extremities[-MAX_PREV_EVENTS:]
+
+    def _after(self, stored: StoredEvent, prevs: Collection[int]) -> tuple[int, ...] | None:
+        """The forward extremities after an event, where they are worth noting."""
+        before = self._extremities
+        self._extremities = [*(e for e in before if e.nid not in prevs), stored]
+        if len(before) <= 1 and len(self._extremities) == 1:
+            return None
+        return tuple(e.nid for e in self._extremities)
+
+    def _step(self, append: EventAppend, previous: StoredEvent | None) -> None:
+        """Advance to an event, so that the next one builds on it."""
+        stored, event = append.stored, append.stored.event
         self._uncommitted[stored.nid] = previous
-        if event.state_key is None:
-            return
-        self._ahead[event.state_map_key()] = stored
-        if event.type == MEMBER:
-            name = event.content.get("displayname")
-            self._ahead_members[UserId(event.state_key)] = Member(
-                str(event.content["membership"]), stored.nid, name if type(name) is str else None
-            )
+        if event.state_key is not None and append.takes_effect:
+            self._ahead[event.state_map_key()] = _Ahead(stored.nid, stored)
+        for change in append.resolved:
+            self._ahead[change.key] = _Ahead(stored.nid, change.stored)
+        for row, nid in append.memberships():
+            self._ahead_members[row.user_id] = Member(row.membership, nid, row.display_name)
 
     # --- commits
 
@@ -370,19 +480,24 @@ class RoomActor:
         event = stored.event
         previous = self._uncommitted.pop(stored.nid, None)
         self.view.apply_event(append, previous)
-        if event.state_key is not None:
-            key = event.state_map_key()
-            if event.type == MEMBER:
-                self._events.put(stored)
-                user = UserId(event.state_key)
-                ahead = self._ahead_members.get(user)
-                if ahead is not None and ahead.nid == stored.nid:
-                    del self._ahead_members[user]
-            held = self._ahead.get(key)
-            if held is not None and held.nid == stored.nid:
-                del self._ahead[key]
+        if event.state_key is not None and append.takes_effect:
+            self._let_go(event.state_map_key(), stored, stored)
+        for change in append.resolved:
+            self._let_go(change.key, change.stored, stored)
+        for row, nid in append.memberships():
+            ahead = self._ahead_members.get(row.user_id)
+            if ahead is not None and ahead.nid == nid:
+                del self._ahead_members[row.user_id]
         if append.redaction is not None:
             self._redacted(append)
+
+    def _let_go(self, key: StateKey, held: StoredEvent | None, by: StoredEvent) -> None:
+        """A place of the state has been committed: the view has it now."""
+        if held is not None and key[0] == MEMBER:
+            self._events.put(held)
+        ahead = self._ahead.get(key)
+        if ahead is not None and ahead.by == by.nid:
+            del self._ahead[key]
 
     def _redacted(self, append: EventAppend) -> None:
         redaction = append.redaction

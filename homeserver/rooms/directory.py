@@ -6,18 +6,23 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 
 import attrs
+import structlog
 from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
 
 from homeserver.domain.errors import NotFound
+from homeserver.domain.events import Event
 from homeserver.domain.identifiers import RoomId
 from homeserver.log.entries import Entry, EventEntry, ReceiptEntry, TypingEntry
 from homeserver.log.log import Log
 from homeserver.log.shards import shard_of_new_room
-from homeserver.ports.rooms.events import NewRoom, StoredEvent, make_nid
+from homeserver.ports.rooms.events import NewRoom, StoredEvent, make_nid, position_of_nid
 from homeserver.ports.rooms.rooms import RoomRow, RoomSnapshot, RoomStore
 from homeserver.rooms.actor import Author, NewEvent, RoomActor
 from homeserver.rooms.event_cache import EventCache
 from homeserver.rooms.view import TAIL, RoomView
+
+log = structlog.get_logger(__name__)
 
 
 class RoomDirectory:
@@ -58,6 +63,17 @@ class RoomDirectory:
                 raise NotFound("Unknown room")
             nid = self._know(rows[0])
         return await self.by_nid(nid)
+
+    async def find(self, room_id: RoomId) -> RoomRow | None:
+        """The row of a room that this server knows."""
+        rows = await self.store.find([room_id])
+        return rows[0] if rows else None
+
+    def forget(self, nid: int) -> None:
+        """Let a room be loaded anew, as its rows have changed otherwise than by an event."""
+        actor = self._actors.get(nid)
+        if actor is not None:
+            self._drop(actor)
 
     async def by_nid(self, nid: int) -> RoomActor:
         """The actor of a room that exists."""
@@ -175,6 +191,14 @@ class RoomDirectory:
         committed = actor.queue_together(appends)
         return actor, [append.stored for append in appends], committed
 
+    def numbered(self, shard: int, events: Iterable[Event]) -> list[tuple[Event, int]]:
+        """Events with numbers for their rows, which are taken from the positions of a shard."""
+        numbered = [(event, make_nid(self._log.next_position(shard), shard)) for event in events]
+        if numbered:
+            last = position_of_nid(numbered[-1][1])
+            self._log.append(Entry(shard, last)).addErrback(_numbers_lost)
+        return numbered
+
     # --- keeping current
 
     def _apply(self, entries: Sequence[Entry]) -> None:
@@ -215,3 +239,9 @@ class RoomDirectory:
             actor = self._actors[nid]
             if nid not in pinned and not actor.busy:
                 self._drop(actor)
+
+
+def _numbers_lost(failure: Failure) -> None:
+    """The numbers were not reserved, so what is stored under them must fail too: it will, as the
+    database has gone."""
+    log.warning("numbers_not_reserved", error=str(failure.value))

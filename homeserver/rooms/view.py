@@ -10,7 +10,12 @@ from homeserver.domain.events import StateKey
 from homeserver.domain.identifiers import EventId, UserId
 from homeserver.domain.power_levels import POWER_LEVELS_KEY, PowerLevels
 from homeserver.domain.room_versions import RoomVersion, room_version
-from homeserver.ports.rooms.events import EventAppend, NotificationRow, StoredEvent
+from homeserver.ports.rooms.events import (
+    EventAppend,
+    NotificationRow,
+    StateChange,
+    StoredEvent,
+)
 from homeserver.ports.rooms.receipts import ReceiptRow
 from homeserver.ports.rooms.rooms import MemberRow, Order, RoomRow, RoomSnapshot
 
@@ -73,6 +78,12 @@ class RoomView:
             self._note_thread(receipt)
         if snapshot.receipts:
             self.position = max(self.position, snapshot.receipts[-1].position)
+        self.state_changed = max(self.position, snapshot.resolved_position)
+        """From this position on the current state is what it is now, or from an earlier one."""
+        self.resolved_position = snapshot.resolved_position
+        """Where the state changed last otherwise than by the event there."""
+        self.gap_position = snapshot.gap_position
+        """The last place before which the timeline lacks events; 0 without gaps."""
         self.related: set[EventId] = set(snapshot.related)
         """Events that something in the tail relates to."""
         self.previous: dict[int, StoredEvent] = {}
@@ -165,15 +176,15 @@ class RoomView:
         self.fragments.clear()
         stored = append.stored
         event = stored.event
-        if append.membership is not None:
-            change = append.membership
-            self._set_member(
-                MemberRow(change.user_id, change.membership, stored.nid, change.display_name)
-            )
-        elif event.state_key is not None:
-            self.state[event.type, event.state_key] = stored
-            if (event.type, event.state_key) == POWER_LEVELS_KEY:
-                self._power_levels = None
+        if event.state_key is not None and append.takes_effect:
+            self._set_state(StateChange(event.state_map_key(), stored, append.membership))
+            self.state_changed = stored.position
+        for resolved in append.resolved:
+            self._set_state(resolved)
+        if append.changes_state_otherwise:
+            self.state_changed = self.resolved_position = stored.position
+        if append.missing:
+            self.gap_position = stored.position
         if previous is not None:
             self.previous[stored.nid] = previous
         if append.notifications:
@@ -192,6 +203,24 @@ class RoomView:
         self.ordinal = stored.ordinal
         self.room_highlight_ordinal = stored.room_highlight_ordinal
         self.position = max(self.position, stored.position)
+
+    def _set_state(self, change: StateChange) -> None:
+        key, stored, member = change.key, change.stored, change.membership
+        if member is not None:
+            if stored is None:
+                known = self.members.pop(member.user_id, None)
+                if known is not None:
+                    self.counts[known.membership] -= 1
+                return
+            self._set_member(
+                MemberRow(member.user_id, member.membership, stored.nid, member.display_name)
+            )
+        elif stored is not None:
+            self.state[key] = stored
+        else:
+            self.state.pop(key, None)
+        if key == POWER_LEVELS_KEY:
+            self._power_levels = None
 
     def replace(self, redacted: StoredEvent) -> None:
         """Put the redacted form of an event in its place."""

@@ -9,12 +9,13 @@ from homeserver.domain.events import Event
 from homeserver.domain.identifiers import EventId, UserId
 from homeserver.domain.room_versions import room_version
 from homeserver.ports.database import Row, Transaction, Transactions
-from homeserver.ports.rooms.events import StoredEvent
+from homeserver.ports.rooms.events import OUTSIDE, Standing, StoredEvent
 from homeserver.ports.rooms.rooms import Order
 
 COLUMNS = """e.event_nid, e.event_id, e.room_nid, e.position, e.sub, e.state_position,
     e.replaces_nid, e.ordinal, e.room_highlight_ordinal, e.notifies, e.room_highlight,
-    e.thread_root, e.device_id, e.txn_id, e.redacted_by, e.pdu, r.version"""
+    e.thread_root, e.device_id, e.txn_id, e.redacted_by, e.pdu, r.version,
+    e.standing"""
 _FROM = f"SELECT {COLUMNS} FROM events e JOIN rooms r ON r.room_nid = e.room_nid"
 
 
@@ -24,7 +25,7 @@ def stored_event(row: Row) -> StoredEvent:
         event=Event.from_pdu(row[15], room_version(row[16]), EventId(row[1])),
         nid=row[0],
         room_nid=row[2],
-        position=row[3],
+        position=row[3] if row[3] is not None else OUTSIDE,
         sub=row[4],
         state_position=row[5],
         replaces_nid=row[6],
@@ -36,6 +37,7 @@ def stored_event(row: Row) -> StoredEvent:
         device_id=row[12],
         txn_id=row[13],
         redacted_by=row[14],
+        standing=Standing(row[17]),
     )
 
 

@@ -2,26 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import json
+from collections.abc import Iterable, Iterator, Sequence
 
+from homeserver.domain.events import StateKey
 from homeserver.ports.database import Transaction
-from homeserver.ports.rooms.events import FOREVER, EventAppend
+from homeserver.ports.rooms.events import FOREVER, OUTSIDE, EventAppend, SnapshotRow, StoredEvent
 from storage.rooms.published_rooms import follow_published_rooms
 
 _EVENT = """
 INSERT INTO events (
     event_nid, event_id, room_nid, position, sub, type, state_key, sender, origin_server_ts, depth,
     state_position, replaces_nid, ordinal, room_highlight_ordinal, notifies, room_highlight,
-    thread_root, device_id, txn_id, redacted_by, pdu
+    thread_root, device_id, txn_id, redacted_by, standing, pdu
 ) VALUES"""
-_MEMBERSHIP = """
+# An outlier that finds its place in the timeline, or is judged after all.
+_EVENT_CONFLICT = """
+ON CONFLICT (event_nid) DO UPDATE SET
+    position = excluded.position, sub = excluded.sub, state_position = excluded.state_position,
+    replaces_nid = excluded.replaces_nid, ordinal = excluded.ordinal,
+    room_highlight_ordinal = excluded.room_highlight_ordinal, notifies = excluded.notifies,
+    room_highlight = excluded.room_highlight, thread_root = excluded.thread_root,
+    standing = excluded.standing"""
+MEMBERSHIP = """
 INSERT INTO memberships (
     user_id, room_nid, membership, event_nid, position, sender, display_name, avatar_url,
     joined_position, ordinal, room_highlight_ordinal, forgotten
 ) VALUES"""
 # joined_position and the ordinals are those of the last time the user came in; 0 for never.
 _KEEPS = "excluded.membership <> 'join' OR memberships.membership = 'join'"
-_MEMBERSHIP_CONFLICT = f"""
+MEMBERSHIP_CONFLICT = f"""
 ON CONFLICT (user_id, room_nid) DO UPDATE SET
     joined_position = CASE WHEN {_KEEPS}
         THEN memberships.joined_position ELSE excluded.joined_position END,
@@ -50,7 +60,9 @@ class RoomLogStore:
 
     def append_events(self, tx: Transaction, appends: Sequence[EventAppend]) -> None:
         _insert_rooms(tx, appends)
-        tx.insert(_EVENT, map(_event_row, appends))
+        insert_events(tx, [a.stored for a in appends if not a.was_known])
+        replace_events(tx, [a.stored for a in appends if a.was_known])
+        insert_snapshots(tx, [a.snapshot for a in appends if a.snapshot is not None])
         _insert_state(tx, appends)
         _insert_memberships(tx, appends)
         tx.insert(
@@ -65,10 +77,41 @@ class RoomLogStore:
         )
         _redact(tx, appends)
         _set_extremities(tx, appends)
+        _note_gaps(tx, appends)
+        _note_resolved(tx, appends)
         follow_published_rooms(tx, appends)
 
 
-def _text(value: str | None) -> str | None:
+def insert_events(tx: Transaction, events: Iterable[StoredEvent]) -> None:
+    """Store new events, for other stores to use within their work."""
+    tx.insert(_EVENT, map(_event_row, events))
+
+
+def replace_events(tx: Transaction, events: Iterable[StoredEvent]) -> None:
+    """Give known events their place or their standing."""
+    tx.insert(_EVENT, map(_event_row, events), _EVENT_CONFLICT)
+
+
+def insert_snapshots(tx: Transaction, snapshots: Iterable[SnapshotRow]) -> None:
+    """Store states that the room's own history never had."""
+    tx.insert(
+        "INSERT INTO state_snapshots (snapshot_nid, room_nid, base, depth, delta) VALUES",
+        [
+            (
+                row.nid,
+                row.room_nid,
+                row.state.base,
+                row.depth,
+                json.dumps([[*key, nid] for key, nid in row.state.delta.items()]),
+            )
+            for row in snapshots
+        ],
+        "ON CONFLICT (snapshot_nid) DO UPDATE SET base = excluded.base, depth = excluded.depth,"
+        " delta = excluded.delta",
+    )
+
+
+def storable_text(value: str | None) -> str | None:
     """Text out of an event's content, which may hold what PostgreSQL does not store."""
     return value.replace("\0", "\ufffd") if value is not None and "\0" in value else value
 
@@ -91,13 +134,13 @@ def _insert_rooms(tx: Transaction, appends: Sequence[EventAppend]) -> None:
     )
 
 
-def _event_row(append: EventAppend) -> tuple[object, ...]:
-    stored, event = append.stored, append.stored.event
+def _event_row(stored: StoredEvent) -> tuple[object, ...]:
+    event = stored.event
     return (
         stored.nid,
         event.event_id,
         stored.room_nid,
-        stored.position,
+        stored.position if stored.position != OUTSIDE else None,
         stored.sub,
         event.type,
         event.state_key,
@@ -110,32 +153,37 @@ def _event_row(append: EventAppend) -> tuple[object, ...]:
         stored.room_highlight_ordinal,
         stored.notifies,
         stored.room_highlight,
-        _text(stored.thread_root),
+        storable_text(stored.thread_root),
         stored.device_id,
         stored.txn_id,
         stored.redacted_by,
+        int(stored.standing),
         event.pdu,
     )
 
 
 def _insert_state(tx: Transaction, appends: Sequence[EventAppend]) -> None:
-    """End the intervals that the batch's state events replace, and begin theirs."""
+    """End the intervals of places of the state that the batch changes, and begin new ones."""
     begun: dict[tuple[int, str, str], list[object]] = {}
     rows: list[list[object]] = []
-    ended: list[tuple[object, ...]] = []
+    ended: dict[tuple[int, str, str], int] = {}
     for append in appends:
-        stored, event = append.stored, append.stored.event
-        if event.state_key is None:
-            continue
-        key = (stored.room_nid, event.type, event.state_key)
-        earlier = begun.get(key)
-        if earlier is not None:
-            earlier[5] = stored.position
-        elif stored.replaces_nid is not None:
-            ended.append((*key, stored.position))
-        begun[key] = [*key, stored.nid, stored.position, FOREVER]
-        rows.append(begun[key])
-    tx.insert(_END_INTERVAL, ended, _END_INTERVAL_WHERE)
+        room_nid, position = append.stored.room_nid, append.stored.position
+        for (type, state_key), nid, may_be_held in _state_changes(append):
+            key = (room_nid, type, state_key)
+            earlier = begun.pop(key, None)
+            if earlier is not None:
+                earlier[5] = position
+            elif may_be_held:
+                ended.setdefault(key, position)
+            if nid is not None:
+                begun[key] = [*key, nid, position, FOREVER]
+                rows.append(begun[key])
+    tx.insert(
+        _END_INTERVAL,
+        [(*key, position) for key, position in ended.items()],
+        _END_INTERVAL_WHERE,
+    )
     tx.insert(
         "INSERT INTO state_intervals (room_nid, type, state_key, event_nid, from_position,"
         " to_position) VALUES",
@@ -143,32 +191,41 @@ def _insert_state(tx: Transaction, appends: Sequence[EventAppend]) -> None:
     )
 
 
+def _state_changes(append: EventAppend) -> Iterator[tuple[StateKey, int | None, bool]]:
+    """The places of the state that change with an event, the numbers of what they hold then, and
+    whether they may have held something before."""
+    stored, event = append.stored, append.stored.event
+    if event.state_key is not None and append.takes_effect:
+        yield event.state_map_key(), stored.nid, stored.replaces_nid is not None
+    for change in append.resolved:
+        yield change.key, change.stored.nid if change.stored is not None else None, True
+
+
 def _insert_memberships(tx: Transaction, appends: Sequence[EventAppend]) -> None:
     # One row for each user and room: a statement must not touch a row twice.
     rows: dict[tuple[str, int], tuple[object, ...]] = {}
     for append in appends:
-        change, stored = append.membership, append.stored
-        if change is None:
-            continue
-        key = (change.user_id, stored.room_nid)
-        joined: tuple[object, ...] = (0, 0, 0)
-        if change.membership == "join":
-            joined = (stored.position, stored.ordinal, stored.room_highlight_ordinal)
-        earlier = rows.get(key)
-        if earlier is not None and (change.membership != "join" or earlier[2] == "join"):
-            joined = earlier[8:11]
-        rows[key] = (
-            *key,
-            change.membership,
-            stored.nid,
-            stored.position,
-            change.sender,
-            _text(change.display_name),
-            _text(change.avatar_url),
-            *joined,
-            False,
-        )
-    tx.insert(_MEMBERSHIP, rows.values(), _MEMBERSHIP_CONFLICT)
+        stored = append.stored
+        for change, nid in append.memberships():
+            key = (change.user_id, stored.room_nid)
+            joined: tuple[object, ...] = (0, 0, 0)
+            if change.membership == "join":
+                joined = (stored.position, stored.ordinal, stored.room_highlight_ordinal)
+            earlier = rows.get(key)
+            if earlier is not None and (change.membership != "join" or earlier[2] == "join"):
+                joined = earlier[8:11]
+            rows[key] = (
+                *key,
+                change.membership,
+                nid,
+                stored.position,
+                change.sender,
+                storable_text(change.display_name),
+                storable_text(change.avatar_url),
+                *joined,
+                False,
+            )
+    tx.insert(MEMBERSHIP, rows.values(), MEMBERSHIP_CONFLICT)
 
 
 def _relation_rows(appends: Sequence[EventAppend]) -> Iterable[tuple[object, ...]]:
@@ -178,11 +235,11 @@ def _relation_rows(appends: Sequence[EventAppend]) -> Iterable[tuple[object, ...
             yield (
                 stored.nid,
                 stored.room_nid,
-                _text(relation.target_event_id),
-                _text(relation.rel_type),
+                storable_text(relation.target_event_id),
+                storable_text(relation.rel_type),
                 stored.event.type,
                 stored.event.sender,
-                _text(relation.aggregation_key),
+                storable_text(relation.aggregation_key),
                 stored.position,
                 stored.sub,
             )
@@ -196,7 +253,7 @@ def _notification_rows(appends: Sequence[EventAppend]) -> Iterable[tuple[object,
                 row.user_id,
                 stored.room_nid,
                 stored.position,
-                _text(stored.thread_root),
+                storable_text(stored.thread_root),
                 row.notify,
                 row.highlight,
             )
@@ -235,3 +292,23 @@ def _set_extremities(tx: Transaction, appends: Sequence[EventAppend]) -> None:
             "INSERT INTO forward_extremities (room_nid, event_nid) VALUES",
             [(room, nid) for room, nids in latest.items() if len(nids) > 1 for nid in nids],
         )
+
+
+def _note_gaps(tx: Transaction, appends: Sequence[EventAppend]) -> None:
+    tx.insert(
+        "INSERT INTO room_gaps (room_nid, position, sub, event_ids) VALUES",
+        [
+            (a.stored.room_nid, a.stored.position, a.stored.sub, json.dumps(a.missing))
+            for a in appends
+            if a.missing
+        ],
+    )
+
+
+def _note_resolved(tx: Transaction, appends: Sequence[EventAppend]) -> None:
+    latest = {a.stored.room_nid: a.stored.position for a in appends if a.changes_state_otherwise}
+    tx.insert(
+        "INSERT INTO resolved_states (room_nid, position) VALUES",
+        latest.items(),
+        "ON CONFLICT (room_nid) DO UPDATE SET position = excluded.position",
+    )

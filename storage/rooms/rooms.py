@@ -93,6 +93,8 @@ def _load(tx: Transaction, room_nids: list[int], tail: int) -> list[RoomSnapshot
     ):
         members[room_nid].append(MemberRow(UserId(user_id), membership, nid, name))
     receipts = receipts_of_rooms(tx, room_nids)
+    resolved = _positions(tx, "resolved_states", room_nids)
+    gaps = _positions(tx, "room_gaps", room_nids)
     related = _related(tx, [e.event.event_id for events in newest.values() for e in events])
     snapshots = []
     for room in rooms:
@@ -108,9 +110,22 @@ def _load(tx: Transaction, room_nids: list[int], tail: int) -> list[RoomSnapshot
                 receipts=receipts[room.room_nid],
                 related=[e.event.event_id for e in events if e.event.event_id in related],
                 older=older,
+                resolved_position=resolved.get(room.room_nid, 0),
+                gap_position=gaps.get(room.room_nid, 0),
             )
         )
     return snapshots
+
+
+def _positions(tx: Transaction, table: str, room_nids: list[int]) -> dict[int, int]:
+    """The last position that a table has for each of some rooms."""
+    return dict(
+        tx.all(
+            f"SELECT room_nid, max(position) FROM {table}"
+            " WHERE room_nid = ANY(?) GROUP BY room_nid",
+            (room_nids,),
+        )
+    )
 
 
 def _related(tx: Transaction, event_ids: list[EventId]) -> set[EventId]:

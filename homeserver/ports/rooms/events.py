@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import enum
+from collections.abc import Mapping
+
 import attrs
 
 from homeserver.domain.client_events import client_json
-from homeserver.domain.events import Event
+from homeserver.domain.events import Event, StateKey
 from homeserver.domain.identifiers import EventId, RoomId, UserId
 
 SHARD_BITS = 8
 FOREVER = 2**63 - 1
+OUTSIDE = -1
+"""The position of an event that is not in the timeline."""
 
 
 def make_nid(position: int, shard: int) -> int:
@@ -22,14 +27,39 @@ def position_of_nid(nid: int) -> int:
     return nid >> SHARD_BITS
 
 
+class Standing(enum.IntEnum):
+    """What became of an event. Only accepted events are in the timeline.
+
+    An outlier is known, but not where it belongs. A rejected event takes no part in anything; a
+    soft-failed one is passed over until others build on it (server-server API, "Soft failure").
+    """
+
+    ACCEPTED = 0
+    OUTLIER = 1
+    REJECTED = 2
+    SOFT_FAILED = 3
+
+
+@attrs.frozen(slots=True)
+class StateAt:
+    """A state of a room: what its history held at ``base``, but for ``delta``.
+
+    ``base`` is a position of the room's history, or minus the number of a snapshot. ``delta`` gives
+    the numbers of events by place, None for places that are not set.
+    """
+
+    base: int
+    delta: Mapping[StateKey, int | None] = {}
+
+
 @attrs.define(slots=True, eq=False)
 class StoredEvent:
-    """An event in a room's timeline. Never changed once made (a redaction makes another).
+    """An event that this server has. Never changed once made (a redaction makes another).
 
     ``position, sub`` is its place in the stitched order. ``state_position`` is the position of the
-    room's state history that equals the state before it. ``ordinal`` and
-    ``room_highlight_ordinal`` count the room's notifying events up to and with this one.
-    ``replaces_nid`` names the event that held the place of a state event before it.
+    room's state history that equals the state before it, or minus the number of a snapshot.
+    ``ordinal`` and ``room_highlight_ordinal`` count the room's notifying events up to and with this
+    one. ``replaces_nid`` names the event that held the place of a state event before it.
     """
 
     event: Event
@@ -47,7 +77,23 @@ class StoredEvent:
     device_id: str | None
     txn_id: str | None
     redacted_by: EventId | None
+    standing: Standing = Standing.ACCEPTED
     _client: bytes | None = None
+
+    @property
+    def state_before(self) -> StateAt:
+        """The state before the event."""
+        return StateAt(self.state_position)
+
+    @property
+    def state_after(self) -> StateAt:
+        """The state after the event."""
+        if self.event.state_key is None or self.standing is Standing.REJECTED:
+            return self.state_before
+        if self.state_position == self.position - 1 and self.sub == 0:
+            # The room was in the state before it, and so also in the one after it.
+            return StateAt(self.position)
+        return StateAt(self.state_position, {self.event.state_map_key(): self.nid})
 
     @property
     def order(self) -> tuple[int, int]:
@@ -124,9 +170,36 @@ class NewRoom:
     created_ts: int
 
 
+@attrs.frozen(slots=True)
+class StateChange:
+    """A place of the current state that resolution gave to another event, or to none.
+
+    ``membership`` is what that makes of a user, where the place is that of a member.
+    """
+
+    key: StateKey
+    stored: StoredEvent | None
+    membership: MembershipRow | None = None
+
+
+@attrs.frozen(slots=True)
+class SnapshotRow:
+    """A snapshot: a state by what it differs in from its base; ``nid`` is that of its event."""
+
+    nid: int
+    room_nid: int
+    state: StateAt
+    depth: int
+
+
 @attrs.define(slots=True, eq=False)
 class EventAppend:
-    """An event to append to its room, and every row that follows from it."""
+    """An event to append to its room, and every row that follows from it.
+
+    ``takes_effect`` is False for a state event that did not become current state, as resolution
+    preferred another one; ``resolved`` are the places of the state that changed beside its own.
+    ``missing`` are events it follows and nobody here has. ``was_known`` says that its row exists.
+    """
 
     stored: StoredEvent
     new_room: NewRoom | None = None
@@ -136,3 +209,25 @@ class EventAppend:
     redaction: RedactionRow | None = None
     extremities: tuple[int, ...] | None = None
     """All forward extremities after this event, when they are several or were several before."""
+    takes_effect: bool = True
+    resolved: tuple[StateChange, ...] = ()
+    snapshot: SnapshotRow | None = None
+    missing: tuple[EventId, ...] = ()
+    was_known: bool = False
+
+    @property
+    def changes_state_otherwise(self) -> bool:
+        """Whether the current state changed otherwise than by this event."""
+        return bool(self.resolved) or not self.takes_effect
+
+    def memberships(self) -> list[tuple[MembershipRow, int]]:
+        """Every change of membership, with the number of the member event (of this event, where
+        none is left)."""
+        changes = []
+        if self.membership is not None and self.takes_effect:
+            changes.append((self.membership, self.stored.nid))
+        for change in self.resolved:
+            if change.membership is not None:
+                nid = change.stored.nid if change.stored is not None else self.stored.nid
+                changes.append((change.membership, nid))
+        return changes

@@ -51,6 +51,10 @@ class RoomSnapshot:
     receipts: list[ReceiptRow]
     related: list[EventId]
     older: bool
+    resolved_position: int = 0
+    """Where the state changed last otherwise than by the event there."""
+    gap_position: int = 0
+    """The last place before which the timeline lacks events; 0 without gaps."""
 
 
 @attrs.frozen(slots=True)
