@@ -10,9 +10,11 @@ import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import pytest
 import pytest_asyncio
 
 from synctest.runner import OUR_LAUNCHER, sqlite, started_server
+from tests.clients.node import PROJECT, Node, find_node
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
@@ -21,3 +23,11 @@ async def homeserver() -> AsyncIterator[str]:
     launcher = Path(os.environ.get("MYELIN_TEST_LAUNCHER", OUR_LAUNCHER))
     async with started_server(launcher, sqlite) as site:
         yield site.url
+
+
+@pytest.fixture(scope="session")
+def node() -> Node:
+    """Node.js, with matrix-js-sdk installed."""
+    found = find_node()
+    found.install(PROJECT)
+    return found

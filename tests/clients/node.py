@@ -11,6 +11,9 @@ from pathlib import Path
 
 import attrs
 
+PROJECT = Path(__file__).parent / "js"
+"""What is run by Node.js: people who use matrix-js-sdk."""
+
 OLDEST_MAJOR = 22
 """What matrix-js-sdk asks for."""
 
@@ -33,6 +36,15 @@ class Node:
         """Run a script and return what it wrote; raises `AssertionError` when it failed."""
         return self._run((str(self.node), *arguments), cwd, environment, limit)
 
+    def command(self, script: str) -> tuple[str, ...]:
+        """What to execute for a script to run on its own."""
+        return (str(self.node), script)
+
+    def environment(self, additions: dict[str, str]) -> dict[str, str]:
+        """Ours, with this Node.js first on the path."""
+        path = os.pathsep.join((str(self.node.parent), os.environ.get("PATH", "")))
+        return {**os.environ, "PATH": path, **additions}
+
     def install(self, project: Path) -> None:
         """Install the locked packages of a project, unless that has been done already."""
         lock = hashlib.sha256((project / "package-lock.json").read_bytes()).hexdigest()
@@ -44,7 +56,6 @@ class Node:
     def _run(
         self, command: tuple[str, ...], cwd: Path, environment: dict[str, str], limit: float
     ) -> str:
-        path = os.pathsep.join((str(self.node.parent), os.environ.get("PATH", "")))
         result = subprocess.run(
             command,
             stdin=subprocess.DEVNULL,
@@ -52,7 +63,7 @@ class Node:
             stderr=subprocess.STDOUT,
             text=True,
             cwd=cwd,
-            env={**os.environ, "PATH": path, **environment},
+            env=self.environment(environment),
             timeout=limit,
             check=False,
         )

@@ -6,19 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.clients.node import Node, find_node
+from tests.clients.node import PROJECT, Node
 
-PROJECT = Path(__file__).parent / "js"
 STORIES = sorted((PROJECT / "stories").glob("*.mjs"))
 STORY_LIMIT = 60.0
-
-
-@pytest.fixture(scope="session")
-def node() -> Node:
-    """Node.js, with the SDK installed."""
-    found = find_node()
-    found.install(PROJECT)
-    return found
 
 
 @pytest.mark.parametrize("story", STORIES, ids=lambda story: story.stem)

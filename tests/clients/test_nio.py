@@ -5,77 +5,16 @@ from __future__ import annotations
 import io
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any, TypeAlias, TypeVar
+from typing import TypeAlias
 
 import nio  # type: ignore[import-untyped]
 import pytest
 import pytest_asyncio
 
 from tests.clients.media_samples import ALL_MEDIA, PICTURE, MediaSample
-
-T = TypeVar("T")
-EventType = TypeVar("EventType", bound=nio.Event)
-
-PASSWORD = "quiet water runs deep"
-POLLS = 20
-"""How many polls, of half a second at most, an expected change may take."""
-
-
-class Person:
-    """Somebody with one matrix-nio client, who remembers which events have arrived."""
-
-    def __init__(self, client: nio.AsyncClient) -> None:
-        self.client = client
-        self._arrived: list[nio.Event] = []
-        client.add_event_callback(self._keep, nio.Event)
-
-    async def _keep(self, room: nio.MatrixRoom, event: nio.Event) -> None:
-        self._arrived.append(event)
-
-    async def sync_until(self, found: Callable[[], T | None], what: str) -> T:
-        """Sync until ``found`` returns something."""
-        for _ in range(POLLS):
-            if (result := found()) is not None:
-                return result
-            expect(await self.client.sync(timeout=500), nio.SyncResponse)
-        raise AssertionError(f"{self.client.user_id} never saw {what}")
-
-    async def receives(self, event_id: str, event_type: type[EventType]) -> EventType:
-        """The event, once it has come over /sync."""
-
-        def found() -> EventType | None:
-            return next(
-                (
-                    event
-                    for event in self._arrived
-                    if event.event_id == event_id and isinstance(event, event_type)
-                ),
-                None,
-            )
-
-        return await self.sync_until(found, f"{event_type.__name__} {event_id}")
-
-    async def send(
-        self, room_id: str, content: dict[str, Any], event_type: str = "m.room.message"
-    ) -> str:
-        answer = await self.client.room_send(room_id, event_type, content)
-        event_id: str = expect(answer, nio.RoomSendResponse).event_id
-        return event_id
-
-    async def say(self, room_id: str, body: str) -> str:
-        return await self.send(room_id, {"msgtype": "m.text", "body": body})
-
-    def room(self, room_id: str) -> nio.MatrixRoom:
-        return self.client.rooms[room_id]
-
+from tests.clients.nio_people import PASSWORD, Person, expect
 
 Register: TypeAlias = Callable[[str], Awaitable[Person]]
-
-
-def expect(answer: object, answer_type: type[T]) -> T:
-    """The answer, when it is not one of nio's error responses."""
-    assert isinstance(answer, answer_type), answer
-    return answer
 
 
 @pytest_asyncio.fixture

@@ -6,7 +6,7 @@ import { randomBytes } from "node:crypto";
 import * as sdk from "matrix-js-sdk";
 import { logger } from "matrix-js-sdk/lib/logger.js";
 
-const PASSWORD = "quiet water runs deep";
+export const PASSWORD = "quiet water runs deep";
 const PATIENCE_MS = 10_000;
 const LOOK_AGAIN_MS = 10;
 
@@ -26,35 +26,57 @@ const quiet = {
 export async function until(condition, what) {
     const deadline = Date.now() + PATIENCE_MS;
     for (;;) {
-        const value = condition();
+        const value = await condition();
         if (value) return value;
         assert.ok(Date.now() < deadline, `waited in vain for ${what}`);
         await new Promise((resolve) => setTimeout(resolve, LOOK_AGAIN_MS));
     }
 }
 
-/** A new account, with a syncing client on its first device. */
-export async function register(name, { prepare } = {}) {
+/** Resolves to the first truthy value of `condition`, looked at now and at each `event`. */
+export function when(emitter, event, condition, what) {
+    return new Promise((resolve, reject) => {
+        function look() {
+            const value = condition();
+            if (value) settle(resolve, value);
+        }
+        function settle(how, value) {
+            clearTimeout(impatience);
+            emitter.off(event, look);
+            how(value);
+        }
+        const giveUp = () => settle(reject, new Error(`waited in vain for ${what}`));
+        const impatience = setTimeout(giveUp, PATIENCE_MS);
+        emitter.on(event, look);
+        look();
+    });
+}
+
+/**
+ * A new account, with a syncing client on its first device. `options` are more options of the
+ * client; `prepare` is called with the client before it syncs.
+ */
+export async function register(name, { prepare, options } = {}) {
     const username = `${name}-${randomBytes(4).toString("hex")}`;
     const answer = await sdk.createClient({ baseUrl, logger: quiet }).registerRequest({
         username,
         password: PASSWORD,
         auth: { type: "m.login.dummy" },
     });
-    return start(answer, prepare);
+    return start(answer, prepare, options);
 }
 
 /** A new device of somebody's account, logged in with `password` and syncing. */
-export async function logIn(userId, { password = PASSWORD } = {}) {
+export async function logIn(userId, { password = PASSWORD, prepare, options } = {}) {
     const answer = await sdk.createClient({ baseUrl, logger: quiet }).loginRequest({
         type: "m.login.password",
         identifier: { type: "m.id.user", user: userId },
         password,
     });
-    return start(answer);
+    return start(answer, prepare, options);
 }
 
-async function start(credentials, prepare) {
+async function start(credentials, prepare, options) {
     const client = sdk.createClient({
         baseUrl,
         userId: credentials.user_id,
@@ -62,6 +84,7 @@ async function start(credentials, prepare) {
         accessToken: credentials.access_token,
         timelineSupport: true,
         logger: quiet,
+        ...options,
     });
     if (prepare) await prepare(client);
     await client.startClient({

@@ -2,31 +2,23 @@
 
 import assert from "node:assert/strict";
 
-import { openRoom, received, register, until } from "../people.mjs";
+import { encrypted, openEncryptedRoom, read, say } from "../encryption.mjs";
+import { register } from "../people.mjs";
 
-const prepare = (client) => client.initRustCrypto({ useIndexedDB: false });
 const [alice, bob] = await Promise.all([
-    register("alice", { prepare }),
-    register("bob", { prepare }),
+    register("alice", encrypted()),
+    register("bob", encrypted()),
 ]);
-const roomId = await openRoom(alice, bob, {
-    initial_state: [
-        {
-            type: "m.room.encryption",
-            state_key: "",
-            content: { algorithm: "m.megolm.v1.aes-sha2" },
-        },
-    ],
-});
+const roomId = await openEncryptedRoom(alice, bob);
 
 for (const [from, to, body] of [
     [alice, bob, "This is between us"],
     [bob, alice, "So it is"],
 ]) {
-    const { event_id: eventId } = await from.sendTextMessage(roomId, body);
-    const event = await received(to, roomId, eventId);
-    await until(() => event.getType() === "m.room.message", `the key of ${body}`);
-    assert.equal(event.getContent().body, body);
-    assert.equal((await to.fetchRoomEvent(roomId, eventId)).type, "m.room.encrypted");
+    const eventId = await say(from, roomId, body);
+    assert.equal(await read(to, roomId, eventId), body);
+    const stored = await to.fetchRoomEvent(roomId, eventId);
+    assert.equal(stored.type, "m.room.encrypted");
+    assert.ok(!JSON.stringify(stored).includes(body));
 }
 process.exit(0);
