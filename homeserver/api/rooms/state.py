@@ -6,11 +6,13 @@ from typing import Literal
 
 import msgspec
 
+from homeserver.api.calls.delay_parameter import requested_delay
 from homeserver.domain.events import StateKey
 from homeserver.domain.identifiers import parse_room_id
 from homeserver.http.answers import Answer, ok
 from homeserver.http.request import Request
 from homeserver.http.routes import Access, RateClass, Route, client, route
+from homeserver.services.calls.delayed_events import NoDelays, Postponed, Scheduler
 from homeserver.services.rooms.room_state import RoomState
 from homeserver.services.rooms.state_reading import StateReading
 
@@ -24,9 +26,12 @@ class StateQuery(msgspec.Struct):
 class StateApi:
     """The state of rooms. Without a state key in the path it is the empty one."""
 
-    def __init__(self, state: RoomState, reading: StateReading) -> None:
+    def __init__(
+        self, state: RoomState, reading: StateReading, scheduler: Scheduler | None = None
+    ) -> None:
         self._state = state
         self._reading = reading
+        self._scheduler = scheduler or NoDelays()
 
     def routes(self) -> list[Route]:
         """See :class:`homeserver.http.routes.Api`."""
@@ -71,9 +76,13 @@ class StateApi:
         """``PUT /rooms/{roomId}/state/{eventType}/{stateKey}``"""
         room_id = parse_room_id(request.parameters["roomId"])
         type, state_key = _key(request)
-        event_id = await self._state.set(
-            request.requester, room_id, type, state_key, request.body_object()
-        )
+        content = request.body_object()
+        delay_ms = requested_delay(request)
+        if delay_ms is not None:
+            postponed = Postponed(room_id, type, state_key, content, delay_ms)
+            delay_id = await self._scheduler.schedule(request.requester, postponed, None)
+            return ok({"delay_id": delay_id})
+        event_id = await self._state.set(request.requester, room_id, type, state_key, content)
         return ok({"event_id": event_id})
 
 

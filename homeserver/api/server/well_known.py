@@ -22,12 +22,14 @@ class WellKnown:
     """What is published under /.well-known/matrix.
 
     ``client_base_url`` is the URL under which clients reach the server, ``client_extra`` more
-    properties of their document. ``server`` is the host and port that other servers are sent to, if
-    not the server name's own. Each of ``support_contacts`` is as in the answer.
+    properties of their document, ``rtc_foci`` where the media of MatrixRTC sessions can go, best
+    first. ``server`` is the host and port that other servers are sent to, if not the server name's
+    own. Each of ``support_contacts`` is as in the answer.
     """
 
     client_base_url: str
     client_extra: Mapping[str, Any] = attrs.Factory(dict)
+    rtc_foci: Sequence[JsonObject] = ()
     server: str | None = None
     support_page: str | None = None
     support_contacts: Sequence[JsonObject] = ()
@@ -59,8 +61,11 @@ class WellKnownApi:
 
     async def client(self, request: Request) -> Answer:
         """``GET /.well-known/matrix/client``"""
-        homeserver = {"base_url": self._published.client_base_url}
-        return ok({**self._published.client_extra, "m.homeserver": homeserver})
+        document: JsonObject = dict(self._published.client_extra)
+        if self._published.rtc_foci:
+            document["org.matrix.msc4143.rtc_foci"] = self._published.rtc_foci
+        document["m.homeserver"] = {"base_url": self._published.client_base_url}
+        return ok(document)
 
     async def server(self, request: Request) -> Answer:
         """``GET /.well-known/matrix/server``"""

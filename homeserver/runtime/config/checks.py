@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from urllib.parse import urlsplit
 
 import attrs
 
 from homeserver.domain.identifiers import is_server_name
 from homeserver.domain.room_versions import ROOM_VERSIONS
+from homeserver.domain.signing import ALGORITHM, decode_base64
 from homeserver.runtime.config.config import Config
 from homeserver.runtime.config.error import ConfigError, show_value
 from homeserver.runtime.config.sections import (
     DatabaseSection,
+    FederationSection,
     LimitsSection,
     MediaSection,
     ServerSection,
+    SigningSection,
+    VoipSection,
 )
+
+_TURN_SCHEMES = ("turn", "turns", "stun", "stuns")
+_RTC_FOCI = "org.matrix.msc4143.rtc_foci"
+_VERIFY_KEY_BYTES = 32
 
 
 @attrs.frozen
@@ -47,6 +55,10 @@ def _findings(config: Config) -> Iterator[_Wrong]:
     yield from _metrics(config)
     yield from _rooms(config)
     yield from _well_known(config)
+    yield from _signing(config.signing)
+    yield from _federation(config.federation)
+    yield from _voip(config.voip)
+    yield from _matrix_rtc(config)
 
 
 def _server(server: ServerSection) -> Iterator[_Wrong]:
@@ -54,6 +66,9 @@ def _server(server: ServerSection) -> Iterator[_Wrong]:
         allowed = "a host name or an IP address, with a port or without, such as example.org"
         yield _Wrong("server.name", server.name, allowed)
     yield from _url("server.public_baseurl", server.public_baseurl)
+    if not any("client" in listener.resources for listener in server.listeners):
+        resources = [list(listener.resources) for listener in server.listeners]
+        yield _Wrong("server.listeners", resources, "such that one of them serves clients")
     seen: set[tuple[str, int]] = set()
     for index, listener in enumerate(server.listeners):
         key = f"server.listeners[{index}]"
@@ -131,12 +146,7 @@ def _limits(limits: LimitsSection) -> Iterator[_Wrong]:
 
 
 def _metrics(config: Config) -> Iterator[_Wrong]:
-    for index, network in enumerate(config.metrics.allow_from):
-        try:
-            ipaddress.ip_network(network)
-        except ValueError:
-            allowed = "an address or a network, such as 10.0.0.0/8"
-            yield _Wrong(f"metrics.allow_from[{index}]", network, allowed)
+    yield from _networks("metrics.allow_from", config.metrics.allow_from)
 
 
 def _rooms(config: Config) -> Iterator[_Wrong]:
@@ -160,6 +170,81 @@ def _well_known(config: Config) -> Iterator[_Wrong]:
         if contact.matrix_id is None and contact.email_address is None:
             key = f"well_known.support_contacts[{index}]"
             yield _Wrong(key, {"role": contact.role}, "reachable: matrix_id or email_address")
+
+
+def _voip(voip: VoipSection) -> Iterator[_Wrong]:
+    for index, uri in enumerate(voip.turn_uris):
+        scheme, _, rest = uri.partition(":")
+        if scheme not in _TURN_SCHEMES or not rest or rest.startswith("/"):
+            allowed = "a turn: or turns: URI, such as turn:turn.example.org:3478?transport=udp"
+            yield _Wrong(f"voip.turn_uris[{index}]", uri, allowed)
+    if voip.turn_shared_secret is not None:
+        if voip.turn_username is not None:
+            allowed = "left out beside voip.turn_shared_secret"
+            yield _Wrong("voip.turn_username", voip.turn_username, allowed)
+        if voip.turn_password is not None:
+            allowed = "left out beside voip.turn_shared_secret"
+            yield _Wrong("voip.turn_password", "", allowed, shown="(hidden)")
+    elif (voip.turn_username is None) != (voip.turn_password is None):
+        allowed = "accompanied by voip.turn_password"
+        yield _Wrong("voip.turn_username", voip.turn_username, allowed)
+    elif voip.turn_uris and voip.turn_username is None:
+        allowed = "accompanied by voip.turn_shared_secret, or by turn_username and turn_password"
+        yield _Wrong("voip.turn_uris", voip.turn_uris, allowed)
+
+
+def _matrix_rtc(config: Config) -> Iterator[_Wrong]:
+    for index, transport in enumerate(config.matrix_rtc.transports):
+        if not isinstance(transport.get("type"), str):
+            yield _Wrong(f"matrix_rtc.transports[{index}]", transport, "a table with a type")
+    if config.matrix_rtc.transports and _RTC_FOCI in config.well_known.client_extra:
+        allowed = f"without {_RTC_FOCI}, which comes from matrix_rtc.transports"
+        yield _Wrong("well_known.client_extra", config.well_known.client_extra, allowed)
+
+
+def _signing(signing: SigningSection) -> Iterator[_Wrong]:
+    for index, old in enumerate(signing.old_keys):
+        yield from _verify_key(f"signing.old_keys[{index}]", old.key_id, old.verify_key)
+
+
+def _federation(federation: FederationSection) -> Iterator[_Wrong]:
+    for name in ("denied_ranges", "allowed_ranges"):
+        yield from _networks(f"federation.{name}", getattr(federation, name))
+    if federation.ca_file is not None and not federation.ca_file.is_file():
+        yield _Wrong("federation.ca_file", federation.ca_file, "a file that exists")
+    if federation.well_known_max_seconds < federation.well_known_seconds:
+        allowed = f"at least federation.well_known_seconds ({federation.well_known_seconds})"
+        yield _Wrong(
+            "federation.well_known_max_seconds", federation.well_known_max_seconds, allowed
+        )
+    for index, notary in enumerate(federation.trusted_key_servers):
+        key = f"federation.trusted_key_servers[{index}]"
+        if not is_server_name(notary.server_name):
+            allowed = "a host name or an IP address, with a port or without, such as example.org"
+            yield _Wrong(f"{key}.server_name", notary.server_name, allowed)
+        for key_id, verify_key in notary.verify_keys.items():
+            yield from _verify_key(f"{key}.verify_keys", key_id, verify_key)
+
+
+def _verify_key(key: str, key_id: str, verify_key: str) -> Iterator[_Wrong]:
+    algorithm, _, version = key_id.partition(":")
+    if algorithm != ALGORITHM or not version:
+        yield _Wrong(key, key_id, f"about a key whose ID begins with {ALGORITHM}:")
+    try:
+        is_key = len(decode_base64(verify_key)) == _VERIFY_KEY_BYTES
+    except ValueError:
+        is_key = False
+    if not is_key:
+        yield _Wrong(key, verify_key, "about a public key: 32 bytes in unpadded Base64")
+
+
+def _networks(key: str, networks: Sequence[str]) -> Iterator[_Wrong]:
+    for index, network in enumerate(networks):
+        try:
+            ipaddress.ip_network(network)
+        except ValueError:
+            allowed = "an address or a network, such as 10.0.0.0/8"
+            yield _Wrong(f"{key}[{index}]", network, allowed)
 
 
 def _url(key: str, url: str | None) -> Iterator[_Wrong]:

@@ -11,14 +11,19 @@ from homeserver.runtime.config.sections import (
     AuthSection,
     CacheSection,
     DatabaseSection,
+    DelayedEventsSection,
+    FederationSection,
     LimitsSection,
     LogSection,
+    MatrixRtcSection,
     MediaSection,
     MetricsSection,
     PresenceSection,
     RegistrationSection,
     RoomsSection,
     ServerSection,
+    SigningSection,
+    VoipSection,
     WellKnownSection,
 )
 
@@ -37,6 +42,11 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     metrics: MetricsSection = MetricsSection()
     rooms: RoomsSection = RoomsSection()
     well_known: WellKnownSection = field(default_factory=WellKnownSection)
+    voip: VoipSection = VoipSection()
+    matrix_rtc: MatrixRtcSection = MatrixRtcSection()
+    delayed_events: DelayedEventsSection = DelayedEventsSection()
+    signing: SigningSection = SigningSection()
+    federation: FederationSection = FederationSection()
     cache: CacheSection = CacheSection()
 
     @property
@@ -51,8 +61,8 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
     @property
     def local_url(self) -> str:
-        """The URL of the first listener, for programs on this machine."""
-        listener = self.server.listeners[0]
+        """The URL of the first listener for clients, for programs on this machine."""
+        listener = next(each for each in self.server.listeners if "client" in each.resources)
         address = ipaddress.ip_address(listener.bind_address)
         scheme = "http" if listener.tls_certificate is None else "https"
         if address.is_unspecified or listener.bind_address in ("127.0.0.1", "::1"):

@@ -12,7 +12,12 @@ from typing import Any
 
 from homeserver.runtime.config.error import ConfigError, show_value
 
-SECRET_KEYS = ("database.url", "registration.shared_secret")
+SECRET_KEYS = (
+    "database.url",
+    "registration.shared_secret",
+    "voip.turn_shared_secret",
+    "voip.turn_password",
+)
 
 
 def environment_variable(key: str) -> str:

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct, field
 
+from homeserver.domain.address_ranges import DEFAULT_DENIED_RANGES
 from homeserver.domain.thumbnail_sizes import DEFAULT_SIZES
 
 Text = Annotated[str, Meta(min_length=1)]
@@ -20,6 +21,7 @@ Shards = Annotated[int, Meta(ge=1, le=256)]
 Count = Annotated[int, Meta(ge=1, le=1_000_000)]
 Seconds = Annotated[int, Meta(ge=1, le=10 * 365 * 86_400)]
 Bytes = Annotated[int, Meta(ge=1, le=2**50)]
+Resource = Literal["client", "federation"]
 
 
 class Listener(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -37,6 +39,14 @@ class Listener(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     tls_private_key: Annotated[
         Path | None, Meta(description="PEM file with the certificate's private key.")
     ] = None
+    resources: Annotated[
+        tuple[Resource, ...],
+        Meta(
+            min_length=1,
+            description="What is served: client (the client-server API), federation (what other "
+            "servers ask), or both.",
+        ),
+    ] = ("client", "federation")
     x_forwarded: Annotated[
         bool,
         Meta(
@@ -245,6 +255,13 @@ class RatesSection(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     profile: Annotated[Rate, Meta(description="Changing the profile.")] = Rate(
         per_second=1, burst=20
     )
+    federation: Annotated[
+        Rate,
+        Meta(
+            description="Requests of another server, or of an address when it is not known which "
+            "server asks."
+        ),
+    ] = Rate(per_second=100, burst=1000)
     general: Annotated[Rate, Meta(description="Everything else.")] = Rate(per_second=50, burst=200)
 
 
@@ -332,7 +349,7 @@ class WellKnownSection(Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     ] = None
     client_extra: Annotated[
         dict[str, Any],
-        Meta(description="More for the clients' document, for example MatrixRTC's foci."),
+        Meta(description="More for the clients' document, as their makers tell."),
     ] = field(default_factory=dict)
     server: Annotated[
         Text | None,
@@ -344,6 +361,152 @@ class WellKnownSection(Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     support_contacts: Annotated[
         tuple[SupportContact, ...], Meta(description="People to turn to.")
     ] = ()
+
+
+class VoipSection(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """TURN servers, which carry calls between two people through firewalls."""
+
+    turn_uris: Annotated[
+        tuple[Text, ...],
+        Meta(description="URIs of the TURN servers, such as turn:turn.example.org?transport=udp."),
+    ] = ()
+    turn_shared_secret: Annotated[
+        Text | None,
+        Meta(
+            description="Secret shared with the TURN servers (static-auth-secret of coturn): "
+            "everybody gets credentials of their own, for a while."
+        ),
+    ] = None
+    turn_username: Annotated[
+        Text | None,
+        Meta(description="Name for everybody, where the TURN servers share no secret."),
+    ] = None
+    turn_password: Annotated[Text | None, Meta(description="Password for everybody.")] = None
+    turn_ttl_seconds: Annotated[
+        Seconds, Meta(description="How long clients may use credentials.")
+    ] = 86_400
+    turn_for_guests: Annotated[
+        bool, Meta(description="Whether guests get credentials as well.")
+    ] = False
+
+
+class MatrixRtcSection(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Servers for the media of calls of many people (MatrixRTC)."""
+
+    transports: Annotated[
+        tuple[dict[str, Any], ...],
+        Meta(
+            description="Tables with a type and what belongs to it, best first, such as "
+            '{type = "livekit", livekit_service_url = "https://rtc.example.org"}.'
+        ),
+    ] = ()
+
+
+class DelayedEventsSection(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Events that clients schedule to be sent later, such as leaving a call when they are gone."""
+
+    enabled: Annotated[bool, Meta(description="Whether events can be scheduled.")] = True
+    max_delay_seconds: Annotated[Seconds, Meta(description="Longest delay.")] = 86_400
+    max_scheduled_per_user: Annotated[
+        Count, Meta(description="Events that a user may have scheduled at a time.")
+    ] = 100
+
+
+class OldKey(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A signing key that is not used any more."""
+
+    key_id: Text
+    verify_key: Text
+    expired_ms: Annotated[int, Meta(ge=0, le=2**53 - 1)]
+
+
+class SigningSection(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What the server signed with before."""
+
+    old_keys: Annotated[
+        tuple[OldKey, ...],
+        Meta(
+            description="Keys that were taken out of the file of signing keys: key_id, such as "
+            "ed25519:a_1, verify_key, the public key in unpadded Base64, and expired_ms, when it "
+            "was used last, in milliseconds since 1970. They are published, so that what they "
+            "signed can still be checked."
+        ),
+    ] = ()
+
+
+class TrustedKeyServer(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A server that is believed about the keys of others."""
+
+    server_name: Text
+    verify_keys: dict[str, str] = field(default_factory=dict)
+
+
+class FederationSection(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Other servers."""
+
+    enabled: Annotated[bool, Meta(description="Whether anything is exchanged with them.")] = True
+    allow_servers: Annotated[
+        tuple[Text, ...] | None,
+        Meta(
+            description="Names of the servers to exchange anything with, * and ? standing for any "
+            "text and any character. Left out: all."
+        ),
+    ] = None
+    deny_servers: Annotated[
+        tuple[Text, ...], Meta(description="Names of servers to exchange nothing with.")
+    ] = ()
+    trusted_key_servers: Annotated[
+        tuple[TrustedKeyServer, ...],
+        Meta(
+            description="Servers that are asked for the keys of servers that do not answer, each "
+            "with a server_name and, if known, its own verify_keys: public keys in unpadded "
+            "Base64 by key ID."
+        ),
+    ] = ()
+    request_body_bytes: Annotated[
+        int,
+        Meta(ge=131_072, le=1_073_741_824, description="Largest body of another server's request."),
+    ] = 10_485_760
+    denied_ranges: Annotated[
+        tuple[Text, ...],
+        Meta(
+            description="Addresses and networks that the server never connects to on behalf of "
+            "others: to other servers, and for previews and pushes."
+        ),
+    ] = DEFAULT_DENIED_RANGES
+    allowed_ranges: Annotated[
+        tuple[Text, ...], Meta(description="Exceptions from denied_ranges.")
+    ] = ()
+    ca_file: Annotated[
+        Path | None,
+        Meta(
+            description="PEM file with the certificate authorities to believe. Left out: those of "
+            "the operating system."
+        ),
+    ] = None
+    verify_tls: Annotated[
+        bool,
+        Meta(description="Whether certificates must be valid. Anything else is for tests only."),
+    ] = True
+    timeout_seconds: Annotated[
+        Seconds, Meta(description="How long another server may take to answer.")
+    ] = 60
+    max_response_bytes: Annotated[
+        Bytes, Meta(description="Largest answer that is not a file or the state of a room.")
+    ] = 52_428_800
+    parallel_requests: Annotated[
+        int, Meta(ge=1, le=1_000, description="Requests that one server gets at the same time.")
+    ] = 10
+    well_known_seconds: Annotated[
+        Seconds,
+        Meta(description="How long it is remembered who serves a name that does not say how long."),
+    ] = 86_400
+    well_known_max_seconds: Annotated[
+        Seconds, Meta(description="How long that is remembered at most.")
+    ] = 172_800
+    well_known_error_seconds: Annotated[
+        Seconds, Meta(description="How long it is remembered at most that this was not found out.")
+    ] = 3_600
 
 
 class CacheSection(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

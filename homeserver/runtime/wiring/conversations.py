@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import secrets
 
+import attrs
+
 from homeserver.api.messages.sending import SendingApi
 from homeserver.api.rooms.aliases import AliasesApi
 from homeserver.api.rooms.membership import MembershipApi
@@ -17,6 +19,8 @@ from homeserver.api.rooms.upgrades import UpgradesApi
 from homeserver.api.rooms.user_rooms import UserRoomsApi
 from homeserver.domain.identifiers import RoomId
 from homeserver.http.routes import Api
+from homeserver.ports.accounts.accounts import AccountStore
+from homeserver.runtime.wiring.calls import CallsArea, build_calls
 from homeserver.runtime.wiring.foundation import Foundation
 from homeserver.runtime.wiring.personal import PersonalArea
 from homeserver.runtime.wiring.rooms import RoomsCore
@@ -47,9 +51,21 @@ from storage.rooms.reports import SqlReportStore
 from storage.rooms.room_summaries import SqlRoomSummaryStore
 
 
+@attrs.frozen
+class ConversationsArea:
+    """Rooms as people use them, and the calls in them."""
+
+    apis: list[Api]
+    calls: CallsArea
+
+
 def build_conversations(
-    on: Foundation, rooms: RoomsCore, personal: PersonalArea, history: History
-) -> list[Api]:
+    on: Foundation,
+    rooms: RoomsCore,
+    personal: PersonalArea,
+    history: History,
+    accounts: AccountStore,
+) -> ConversationsArea:
     """Everything that changes or lists rooms."""
     directory, clock, name = rooms.directory, on.clock, on.server_name
     membership_store = SqlMembershipStore(on.log)
@@ -78,11 +94,12 @@ def build_conversations(
         GuestDepartures(SqlGuestStore(on.log), name),
     )
     reports = Reports(SqlReportStore(on.log), directory, clock, lambda: secrets.token_urlsafe(12))
-    return [
+    calls = build_calls(on, rooms, accounts, messages, state)
+    apis: list[Api] = [
         RoomCreationApi(RoomCreation(directory, aliases, memberships, personal.profiles, defaults)),
         MembershipApi(memberships, aliases, Forgetting(directory, membership_store, on.log)),
-        SendingApi(messages, redactions),
-        StateApi(state, StateReading(directory, history, rooms.presenter, clock)),
+        SendingApi(messages, redactions, calls.scheduler),
+        StateApi(state, StateReading(directory, history, rooms.presenter, clock), calls.scheduler),
         UpgradesApi(RoomUpgrades(directory, aliases, published_store, settings, defaults)),
         AliasesApi(aliases),
         PublicRoomsApi(PublishedRooms(published_store, directory, name)),
@@ -90,4 +107,6 @@ def build_conversations(
         SpacesApi(RoomHierarchy(summary_store, membership_store)),
         UserRoomsApi(UserRooms(membership_store, directory)),
         ReportsApi(reports),
+        *calls.apis,
     ]
+    return ConversationsArea(apis, calls)

@@ -1,0 +1,1 @@
+"""Calls: how they are set up, and how they end when a device is gone."""
