@@ -62,6 +62,7 @@ from storage.personal.account_data import SqlAccountDataStore
 from storage.personal.filters import SqlFilterStore
 from storage.personal.push_rules import SqlPushRuleStore
 from storage.rooms.receipts import SqlReceiptStore
+from storage.rooms.timelines import SqlTimelineStore
 from storage.rooms.unread import SqlUnreadStore
 from tests.http_requests import Response
 from tests.rooms_fixture import Engine, OpenEngine, Person, RoomsServer, quoted
@@ -150,7 +151,7 @@ class SyncServer(RoomsServer):
         self.account_data = AccountData(account_data_store, log)
         self.presence = NotedPresence()
         self.sessions = Sessions(log, directory, account_data_store, clock)
-        personal = PersonalData(
+        self.personal = personal = PersonalData(
             account_data_store,
             self.sessions,
             Defaults(default_push_rules, self.presence.event),
@@ -158,11 +159,13 @@ class SyncServer(RoomsServer):
         self.unread = UnreadCounter(SqlUnreadStore(log))
         sections = RoomSections(
             directory,
-            RoomCores(directory, self.presenter, self.visibility, clock),
+            RoomCores(
+                directory, self.presenter, self.visibility, clock, SqlTimelineStore(log)
+            ),
             UnreadSection(self.unread, self.push_rules_index),
             personal,
         )
-        devices = DeviceUpdates(
+        self.device_updates = devices = DeviceUpdates(
             log,
             clock,
             DeviceStores(SqlToDeviceStore(log), SqlKeyCountStore(log)),

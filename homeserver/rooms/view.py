@@ -130,6 +130,14 @@ class RoomView:
         """The users who are in the room."""
         return (user for user, member in self.members.items() if member.membership == "join")
 
+    def holder(self, key: StateKey) -> int | None:
+        """The number of the event that holds a place of the current state."""
+        if key[0] == MEMBER:
+            member = self.members.get(UserId(key[1]))
+            return member.nid if member is not None else None
+        stored = self.state.get(key)
+        return stored.nid if stored is not None else None
+
     def content(self, type: str, state_key: str = "") -> dict[str, object]:
         """The content of a current state event (not of members); {} when there is none."""
         event = self.state.get((type, state_key))

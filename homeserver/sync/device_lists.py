@@ -12,7 +12,7 @@ import enum
 from homeserver.domain.identifiers import UserId
 from homeserver.log.tokens import SyncToken
 from homeserver.ports.encryption.device_lists import DeviceListStore
-from homeserver.ports.rooms.events import EventAppend
+from homeserver.ports.rooms.events import EventAppend, MembershipRow
 from homeserver.rooms.directory import RoomDirectory
 from homeserver.sync.device_list_watch import DeviceListWatch, ListChanges
 from homeserver.sync.session import Session
@@ -32,11 +32,22 @@ class DeviceLists:
         self._store = store
         self._directory = directory
 
-    def move_of(self, append: EventAppend) -> Move | None:
-        """Whether an event that was committed brings a user into the room or out of it."""
-        stored, change = append.stored, append.membership
-        if change is None:
-            return None
+    def moves_of(self, append: EventAppend) -> list[tuple[UserId, Move]]:
+        """Whom an event that was committed brings into the room or out of it."""
+        moves = []
+        if append.membership is not None and append.takes_effect:
+            move = self._move_of(append, append.membership)
+            if move is not None:
+                moves.append((append.membership.user_id, move))
+        for change in append.resolved:
+            # Where servers disagreed nobody remembers what was before: better ask once too often.
+            if change.membership is not None:
+                is_in = change.membership.membership == "join"
+                moves.append((change.membership.user_id, Move.IN if is_in else Move.OUT))
+        return moves
+
+    def _move_of(self, append: EventAppend, change: MembershipRow) -> Move | None:
+        stored = append.stored
         was_in = False
         if stored.replaces_nid is not None:
             actor = self._directory.loaded(stored.room_nid)

@@ -120,14 +120,25 @@ class DeviceUpdates:
             if since is not None:
                 # Not known before the messages were read: what an earlier process left behind.
                 self.acknowledge(session, device_id, since)
-        if since is not None and followed.lists.has_news(since):
-            changed, left = await self._lists.since(session, followed.lists, since, until)
-            if changed or left:
-                lists = {"changed": sorted(changed), "left": sorted(left)}
-                parts.append(b'"device_lists":' + _encode(lists))
+        lists = await self.device_lists(session, since, until)
+        if lists is not None:
+            parts.append(b'"device_lists":' + lists)
         if device_id is not None:
             parts += await self._device(session, followed, device_id).counts.members()
         return parts
+
+    async def device_lists(
+        self, session: Session, since: SyncToken | None, until: SyncToken
+    ) -> bytes | None:
+        """The JSON object of the users whose devices changed in (since, until], if there are any;
+        a reader without a token asks for everyone anyway."""
+        watch = self._follow(session).lists
+        if since is None or not watch.has_news(since):
+            return None
+        changed, left = await self._lists.since(session, watch, since, until)
+        if not changed and not left:
+            return None
+        return _encode({"changed": sorted(changed), "left": sorted(left)})
 
     def tells_news(
         self,
@@ -154,15 +165,31 @@ class DeviceUpdates:
         """A device came back with a token: what came to it up to there is deleted soon."""
         if device_id is None:
             return
-        mail = self._device(session, self._follow(session), device_id).mail
-        acknowledged = mail.acknowledge(since.positions[session.shard])
-        if acknowledged is not None:
-            waiting = self._acknowledged.get((session.user_id, device_id))
-            if waiting is None or waiting.delivered <= acknowledged.delivered:
-                self._acknowledged[session.user_id, device_id] = acknowledged
-            if not self._is_deleting:
-                self._is_deleting = True
-                Deferred.fromCoroutine(self._delete())
+        self.delete(self.mail(session, device_id).acknowledge(since.positions[session.shard]))
+
+    def delete(self, acknowledged: Acknowledgement | None) -> None:
+        """Delete soon what a device acknowledged, if that is anything."""
+        if acknowledged is None:
+            return
+        address = (acknowledged.user_id, acknowledged.device_id)
+        waiting = self._acknowledged.get(address)
+        if waiting is None or waiting.delivered <= acknowledged.delivered:
+            self._acknowledged[address] = acknowledged
+        if not self._is_deleting:
+            self._is_deleting = True
+            Deferred.fromCoroutine(self._delete())
+
+    def mail(self, session: Session, device_id: DeviceId) -> ToDeviceMail:
+        """The messages to a device."""
+        return self._device(session, self._follow(session), device_id).mail
+
+    def counts(self, session: Session, device_id: DeviceId) -> KeyCounts:
+        """How many keys a device has left."""
+        return self._device(session, self._follow(session), device_id).counts
+
+    def lists(self, session: Session) -> DeviceListWatch:
+        """Whose devices changed, as the user of a session sees it."""
+        return self._follow(session).lists
 
     async def _delete(self) -> None:
         """Delete what was acknowledged, all that gathered while the last deletion ran at once."""
@@ -249,20 +276,22 @@ class DeviceUpdates:
             followed.lists.user_changed(user_id, (entry.shard, entry.position))
 
     def _apply_membership(self, entry: EventEntry) -> None:
-        change = entry.append.membership
-        move = self._lists.move_of(entry.append) if change is not None else None
-        if change is None or move is None:
+        if entry.append.membership is None and not entry.append.resolved:
             return
+        for user_id, move in self._lists.moves_of(entry.append):
+            self._note_move(entry, user_id, move)
+
+    def _note_move(self, entry: EventEntry, user_id: UserId, move: Move) -> None:
         nid, place = entry.append.stored.room_nid, (entry.shard, entry.position)
         for session in self._in_room(nid):
             followed = self._followed.get(session)
-            if followed is None or session.user_id == change.user_id:
+            if followed is None or session.user_id == user_id:
                 continue
             if move is Move.IN:
-                followed.lists.user_changed(change.user_id, place)
+                followed.lists.user_changed(user_id, place)
             else:
-                followed.lists.user_left(change.user_id, place)
-        own = self._sessions.get(change.user_id)
+                followed.lists.user_left(user_id, place)
+        own = self._sessions.get(user_id)
         if own is not None:
             watch = self._followed[own].lists
             if move is Move.IN:

@@ -23,13 +23,26 @@ def ephemeral_events(room: RoomView, window: Window, receipts: Sequence[ReceiptR
         and (room.typing or window.since is not None)
         and wanted.matches("m.typing", None)
     ):
-        typists = [user for user in room.typing if user not in ignored]
-        found.append(b'{"content":%s,"type":"m.typing"}' % encode({"user_ids": typists}))
+        found.append(typing_event(room, ignored))
     if receipts and wanted.matches("m.receipt", None):
-        content = receipt_content(receipts, window.session.user_id, ignored)
-        if content:
-            found.append(b'{"content":%s,"type":"m.receipt"}' % encode(content))
+        event = receipt_event(receipts, window.session.user_id, ignored)
+        if event is not None:
+            found.append(event)
     return found
+
+
+def typing_event(room: RoomView, ignored: frozenset[UserId]) -> bytes:
+    """The m.typing event of a room: everyone who types now."""
+    typists = [user for user in room.typing if user not in ignored]
+    return b'{"content":%s,"type":"m.typing"}' % encode({"user_ids": typists})
+
+
+def receipt_event(
+    receipts: Iterable[ReceiptRow], reader: UserId, ignored: frozenset[UserId]
+) -> bytes | None:
+    """The m.receipt event of some receipts, if the reader may see any of them."""
+    content = receipt_content(receipts, reader, ignored)
+    return b'{"content":%s,"type":"m.receipt"}' % encode(content) if content else None
 
 
 def receipt_content(
@@ -41,10 +54,13 @@ def receipt_content(
     for receipt in receipts:
         if is_hidden_from(receipt, reader) or receipt.user_id in ignored:
             continue
+        users = content.setdefault(receipt.event_id, {}).setdefault(receipt.receipt_type, {})
         value: dict[str, object] = {"ts": receipt.ts}
         if receipt.thread_id:
+            if "thread_id" not in users.get(receipt.user_id, {"thread_id": ""}):
+                # There is place for one at each event: what is unthreaded reads every thread.
+                continue
             value["thread_id"] = receipt.thread_id
-        users = content.setdefault(receipt.event_id, {}).setdefault(receipt.receipt_type, {})
         users[receipt.user_id] = value
     return content
 

@@ -21,15 +21,17 @@ from homeserver.rooms.presentation import EVERYONE, Surroundings, event_json
 from homeserver.rooms.view import MEMBER, RoomView
 from homeserver.sync.ephemeral import ephemeral_events
 from homeserver.sync.lazy_members import lazy_members, member_in_memory, members_at
-from homeserver.sync.parts import Part, PartWriter, by_place, not_overtaken
+from homeserver.sync.parts import Part, PartWriter, by_place, not_overtaken, not_refuted
+from homeserver.sync.relation_filter import RelationFilter
 from homeserver.sync.timelines import (
     changes_summary,
+    gap_before,
     is_membership_of,
     joined_json,
-    passes,
     shaped,
     timeline_json,
     wanted,
+    wanted_state,
 )
 from homeserver.sync.windows import LARGEST_LIMIT, Core, Window
 
@@ -37,22 +39,46 @@ from homeserver.sync.windows import LARGEST_LIMIT, Core, Window
 class RoomFragments:
     """Builds the cores of rooms whose windows have a ``since``."""
 
-    def __init__(self, directory: RoomDirectory, writer: PartWriter, clock: Clock) -> None:
+    def __init__(
+        self,
+        directory: RoomDirectory,
+        writer: PartWriter,
+        clock: Clock,
+        relations: RelationFilter,
+    ) -> None:
         self._store = directory.store
         self._events = directory.events
         self._writer = writer
         self._clock = clock
+        self._relations = relations
+
+    async def knowing_relations(
+        self, rooms: Sequence[tuple[RoomView, Window]]
+    ) -> dict[int, Window]:
+        """The windows of one reader, by room, with whatever the filter must know of what relates
+        to the news that are in memory; in one query."""
+        windows = {room.nid: window for room, window in rooms}
+        news = [
+            (room, window, events)
+            for room, window in rooms
+            if window.options.asks_relations and (events := _in_memory(room, window)) is not None
+        ]
+        looked_up = await self._relations.look_up(news)
+        windows.update((room.nid, w) for (room, _, _), w in zip(news, looked_up, strict=True))
+        return windows
 
     def ready(self, room: RoomView, window: Window) -> Core | None:
         """The core of what came since, if memory has all that it takes."""
         assert window.since is not None
         if window.departure is not None:
             return None
-        news = room.after((window.since, 0))
+        if window.since < max(room.resolved_position, room.gap_position):
+            return None
+        if window.options.asks_relations and window.related is None:
+            return None
+        news = _in_memory(room, window)
         if news is None:
             return None
-        if window.until < room.position:
-            news = [e for e in news if e.position <= window.until]
         events = wanted(room, news, window)
         user_id = window.session.user_id
         if len(events) > window.options.limit or any(is_membership_of(e, user_id) for e in news):
@@ -126,27 +152,33 @@ class RoomFragments:
                 state[MEMBER, user_id] = stored
         if any(e.redacted_by is not None for e in state.values()):
             return None
-        return [e for e in state.values() if passes(window.options.filter.room.state, e)]
+        return wanted_state(room, state.values(), window.options)
 
     async def since(self, room: RoomView, window: Window) -> Core:
         """The core of what came since, with whatever must be read for it."""
         found = self.ready(room, window)
         if found is not None:
             return found
-        assert window.since is not None
+        since = window.since
+        assert since is not None
         news, is_whole = await self._news(room, window)
+        if window.related is None:
+            (window,) = await self._relations.look_up([(room, window, news)])
         events = wanted(room, news, window)
         limit = window.options.limit
         limited = len(events) > limit or not is_whole
         seen, memberships = await self._writer.seen(room, window, events[-limit:])
         passed_over = _passed_over(window, news, events)
         shown = not_overtaken(seen, passed_over)
+        is_resolved = room.resolved_position > since and not window.options.use_state_after
+        if is_resolved:
+            shown = not_refuted(room, shown)
         limited = limited or len(shown) < len(seen)
         seen = shown
-        end = window.since
+        end = since
         if limited:
             end = seen[0].position - 1 if seen else window.until
-        summary_changed = limited or changes_summary(news)
+        summary_changed = limited or is_resolved or changes_summary(news)
         members = lazy_members(room, window, seen, with_heroes=summary_changed)
         if window.options.use_state_after:
             state = await self._state_changes(room, window, window.until)
@@ -154,10 +186,14 @@ class RoomFragments:
         else:
             state = await self._state_changes(room, window, end)
             state |= {key: e for key, e in passed_over.items() if e.position > end}
+        if is_resolved:
+            in_timeline = {e.nid for e in seen}
+            changes = await self._state_changes(room, window, window.until)
+            state |= {key: e for key, e in changes.items() if e.nid not in in_timeline}
         absent = [user for user in members if (MEMBER, user) not in state]
         for event in await members_at(room, self._store, self._events, absent, end):
             state[event.event.state_map_key()] = event
-        before = TimelineToken(window.since)
+        before = TimelineToken(since)
         if limited and seen:
             before = TimelineToken(seen[0].position, seen[0].sub - 1)
         part = Part(
@@ -176,9 +212,19 @@ class RoomFragments:
     async def _news(self, room: RoomView, window: Window) -> tuple[list[StoredEvent], bool]:
         """The newest events of a window, oldest first, and whether these are all."""
         assert window.since is not None
-        news = room.after((window.since, 0))
-        if news is not None:
-            return [e for e in news if e.position <= window.until], True
+        news, is_whole = await self._since_a_place(room, window)
+        gap = gap_before(room, window.until)
+        if gap < (window.since, 0):
+            return news, is_whole
+        return [e for e in news if e.order > gap], False
+
+    async def _since_a_place(
+        self, room: RoomView, window: Window
+    ) -> tuple[list[StoredEvent], bool]:
+        assert window.since is not None
+        in_memory = _in_memory(room, window)
+        if in_memory is not None:
+            return in_memory, True
         news = await self._events.store.timeline(
             room.nid,
             after=(window.since, 0),
@@ -200,6 +246,15 @@ class RoomFragments:
         return by_place((await self._events.fetch(s.event_nid for s in spans)).values())
 
 
+def _in_memory(room: RoomView, window: Window) -> list[StoredEvent] | None:
+    """The events of a window, oldest first, if memory reaches back far enough."""
+    assert window.since is not None
+    news = room.after((window.since, 0))
+    if news is not None and window.until < room.position:
+        news = [e for e in news if e.position <= window.until]
+    return news
+
+
 def _passed_over(
     window: Window, news: list[StoredEvent], events: list[StoredEvent]
 ) -> dict[StateKey, StoredEvent]:
@@ -215,7 +270,7 @@ def _is_personal(
 ) -> bool:
     """Whether this reader's core differs from that of others with an equal filter."""
     session = window.session
-    if session.ignored or window.options.is_shaped:
+    if session.ignored or window.options.is_shaped or window.related is not None:
         return True
     user_id, device_id = session.user_id, window.device_id
     if any(

@@ -16,7 +16,7 @@ from homeserver.rooms.presentation import ALONE, EVERYONE, Presenter, Surroundin
 from homeserver.rooms.view import RoomView
 from homeserver.rooms.visible_events import Visibility
 from homeserver.sync.ephemeral import ephemeral_events
-from homeserver.sync.timelines import joined_json, passes, shaped, timeline_json
+from homeserver.sync.timelines import joined_json, shaped, timeline_json, wanted_state
 from homeserver.sync.windows import Core, Window
 
 
@@ -74,10 +74,13 @@ class PartWriter:
     def _core(self, part: Part, around: Mapping[int, Surroundings]) -> Core:
         room, window, options = part.room, part.window, part.window.options
         now = self._clock.now_ms()
+        told = part.state
+        if options.use_state_after and window.departure is not None:
+            departure = [e for e in part.events if e.nid == window.departure]
+            told = list(by_place([*told, *departure]).values())
         state = [
             shaped(e, event_json(e, now, EVERYONE, _why(e, around), membership=None), options)
-            for e in part.state
-            if passes(options.filter.room.state, e)
+            for e in wanted_state(room, told, options)
         ]
         ephemeral: list[bytes] = []
         if room.is_joined(window.session.user_id):
@@ -119,6 +122,20 @@ def not_overtaken(
             later = passed_over.get(stored.event.state_map_key())
             if later is not None and later.order > stored.order:
                 return events[index + 1 :]
+    return events
+
+
+def not_refuted(room: RoomView, events: list[StoredEvent]) -> list[StoredEvent]:
+    """The end of a timeline in which every state event did become state. One that resolution
+    passed over would look as if it had to whoever reads the timeline."""
+    later: set[StateKey] = set()
+    for index in range(len(events) - 1, -1, -1):
+        event = events[index].event
+        if event.state_key is None or event.state_map_key() in later:
+            continue
+        later.add(event.state_map_key())
+        if room.holder(event.state_map_key()) != events[index].nid:
+            return events[index + 1 :]
     return events
 
 

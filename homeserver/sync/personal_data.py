@@ -8,12 +8,14 @@ from collections.abc import Callable, Collection, Iterable
 import attrs
 
 from homeserver.domain.identifiers import RoomId, UserId
+from homeserver.log.tokens import SyncToken
 from homeserver.ports.personal.account_data import AccountDataRow, AccountDataStore
 from homeserver.rooms.presentation import encode
 from homeserver.sync.rounds import Round
 from homeserver.sync.session import Session
 from homeserver.sync.sessions import Sessions
 
+PUSH_RULES = "m.push_rules"
 _NOTHING = b"{}"
 
 
@@ -37,9 +39,15 @@ class PersonalData:
 
     async def changes(self, now: Round) -> list[AccountDataRow]:
         """The account data that changed since the token, global and of rooms."""
-        session = now.session
-        position = now.since.positions[session.shard] if now.since is not None else 0
-        if now.since is not None and session.account_data_position <= position:
+        return await self.changed_after(now.session, now.since)
+
+    async def changed_after(
+        self, session: Session, since: SyncToken | None
+    ) -> list[AccountDataRow]:
+        """The account data of a user that changed after a token (None: all of it), global and of
+        rooms."""
+        position = since.positions[session.shard] if since is not None else 0
+        if since is not None and session.account_data_position <= position:
             return []
         return await self._store.since(session.user_id, position)
 
@@ -61,12 +69,16 @@ class PersonalData:
         events = data_events(shown, initial=initial)
         if (
             initial
-            and wanted.matches("m.push_rules", None)
-            and not any(row.type == "m.push_rules" for row in shown)
+            and wanted.matches(PUSH_RULES, None)
+            and not any(row.type == PUSH_RULES for row in shown)
         ):
-            content = self._defaults.push_rules_event(now.session.user_id)
-            events.append(b'{"content":%s,"type":"m.push_rules"}' % content)
+            events.append(self.default_push_rules(now.session.user_id))
         return events
+
+    def default_push_rules(self, user_id: UserId) -> bytes:
+        """The event m.push_rules of a user who never changed a rule."""
+        content = self._defaults.push_rules_event(user_id)
+        return b'{"content":%s,"type":"m.push_rules"}' % content
 
     def presence(self, now: Round) -> list[bytes]:
         """The presence of those whom the user sees: who changed since the token, or everyone."""

@@ -16,7 +16,7 @@ from homeserver.sync.cores import RoomCores
 from homeserver.sync.personal_data import PersonalData, data_events
 from homeserver.sync.room_summary import room_summary
 from homeserver.sync.rounds import Round
-from homeserver.sync.stripped_state import stripped_state
+from homeserver.sync.stripped_state import stripped_members, stripped_state
 from homeserver.sync.unread_section import UnreadSection
 from homeserver.sync.windows import Core, SyncOptions, Window
 
@@ -39,6 +39,14 @@ class _Told:
         if not self.data or not wanted.matches_room(self.room.room_id):
             return []
         return [row for row in self.data if wanted.matches(row.type, None)]
+
+
+@attrs.frozen(slots=True)
+class _Prepared:
+    """By room: the cores of those that are told from scratch, and the windows of the others."""
+
+    whole: dict[int, Core]
+    changed: dict[int, Window]
 
 
 class RoomSections:
@@ -64,26 +72,25 @@ class RoomSections:
             return []
         options = now.options
         views = await self._views(rooms)
-        whole = await self._prepare(now, rooms, views, options)
+        prepared = await self._prepare(now, rooms, views, options)
         data = await self._with_data_of_new_rooms(now, rooms, data)
         entries: dict[str, list[bytes]] = {}
         for room in rooms:
             name, part = await self._entry(
                 _Told(now, room, views[room.room_nid], options, data.get(room.room_id, [])),
-                whole.get(room.room_nid),
+                prepared,
             )
             if part is not None:
                 entries.setdefault(name, []).append(b'"%s":{%s}' % (room.room_id.encode(), part))
         return [b'"%s":{%s}' % (name.encode(), b",".join(parts)) for name, parts in entries.items()]
 
-    async def _entry(self, told: _Told, core: Core | None) -> tuple[str, bytes | None]:
-        """The section that a room belongs to, and what is to be told of it, if anything; ``core``
-        is there if that is told from scratch."""
+    async def _entry(self, told: _Told, prepared: _Prepared) -> tuple[str, bytes | None]:
+        """The section that a room belongs to, and what is to be told of it, if anything."""
         match told.room.membership:
             case "join":
-                return "join", await self._joined(told, core)
+                return "join", await self._joined(told, prepared)
             case "invite":
-                if told.room.sender in told.now.session.ignored:
+                if told.now.session.hides_invite(told.room):
                     return "invite", None
                 return "invite", await self._stripped("invite_state", told)
             case "knock":
@@ -145,22 +152,30 @@ class RoomSections:
         rooms: Sequence[UserRoom],
         views: Mapping[int, RoomView],
         options: SyncOptions,
-    ) -> dict[int, Core]:
-        """Bring what counting takes into memory, in bulk. The cores of those rooms that are told
-        from scratch."""
+    ) -> _Prepared:
+        """Bring what counting takes into memory, and look up what many rooms need, in bulk."""
+        await self._directory.events.fetch(
+            nid
+            for room in rooms
+            if room.membership in ("invite", "knock")
+            for nid in stripped_members(views[room.room_nid], now.session.user_id, room.sender)
+        )
         joined = [(views[room.room_nid], room) for room in rooms if room.membership == "join"]
         await self._unread.prepare(now.session, joined, threads=options.unread_threads)
-        whole = []
+        whole, changed = [], []
         for view, room in joined:
-            is_new = now.is_new(room)
+            is_new, until = now.is_new(room), now.until.positions[room.shard]
             if is_new or now.request.full_state:
-                window = now.window(None, now.until.positions[room.shard], options)
+                window = now.window(None, until, options)
                 known_until = None if is_new else now.since_in(room)
                 whole.append((view, attrs.evolve(window, known_until=known_until)))
-        if not whole:
-            return {}
-        cores = await self._cores.whole.cores(whole)
-        return {view.nid: core for (view, _), core in zip(whole, cores, strict=True)}
+            else:
+                changed.append((view, now.window(now.since_in(room), until, options)))
+        cores = await self._cores.whole.cores(whole) if whole else []
+        return _Prepared(
+            {view.nid: core for (view, _), core in zip(whole, cores, strict=True)},
+            await self._cores.changes.knowing_relations(changed),
+        )
 
     async def _with_data_of_new_rooms(
         self, now: Round, rooms: Sequence[UserRoom], data: _DataOfRooms
@@ -173,12 +188,13 @@ class RoomSections:
             return data
         return {**data, **await self._personal.of_rooms(now.session.user_id, new)}
 
-    async def _joined(self, told: _Told, core: Core | None) -> bytes | None:
+    async def _joined(self, told: _Told, prepared: _Prepared) -> bytes | None:
         now, room, view, options = told.now, told.room, told.view, told.options
         is_new = now.is_new(room)
         data = told.wanted_data()
+        core = prepared.whole.get(view.nid)
         if core is None:
-            window = now.window(now.since_in(room), now.until.positions[room.shard], options)
+            window = prepared.changed[view.nid]
             core = self._cores.changes.ready(view, window)
             if core is None:
                 core = await self._cores.changes.since(view, window)

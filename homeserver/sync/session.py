@@ -28,8 +28,11 @@ class Session:
         """The newest presence of others, in the order it came."""
         self.presence_positions = [0] * shards
         self.ignored: frozenset[UserId] = frozenset()
+        self.blocks_invites = False
+        """Whether the user wants no invites."""
         self.ignored_outdated = False
-        """Whether whom the user ignores has changed and must be read again."""
+        """Whether whom the user ignores, or that they want no invites, has changed and must be read
+        again."""
         self.used = 0.0
         self._devices: dict[str, KnownMembers] = {}
         self._waiters: list[Deferred[None]] = []
@@ -72,6 +75,17 @@ class Session:
     def has_presence_after(self, token: SyncToken) -> bool:
         """Whether presence of anyone came after a token."""
         return any(map(gt, self.presence_positions, token.positions))
+
+    def hides_invite(self, room: UserRoom) -> bool:
+        """Whether the user is not to be told of an invite. Client-server API, "Ignoring Users" and
+        "Invite permission", server behaviour."""
+        return self.blocks_invites or room.sender in self.ignored
+
+    def note_presence(self, entry: PresenceEntry) -> None:
+        """The user is to be told of somebody's presence."""
+        self.presence[entry.user_id] = entry
+        self.presence.move_to_end(entry.user_id)
+        self.presence_positions[entry.shard] = entry.position
 
     def wait(self) -> Deferred[None]:
         """Resolves at the next wake-up."""

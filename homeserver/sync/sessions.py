@@ -13,6 +13,7 @@ import attrs
 from twisted.internet.defer import Deferred
 
 from homeserver.domain.identifiers import UserId
+from homeserver.domain.invite_permission import INVITE_PERMISSION, blocks_invites
 from homeserver.log.entries import (
     AccountDataEntry,
     Entry,
@@ -26,7 +27,7 @@ from homeserver.log.log import Log
 from homeserver.log.shards import shard_of_user
 from homeserver.ports.clock import Clock
 from homeserver.ports.personal.account_data import AccountDataRow, AccountDataStore
-from homeserver.ports.rooms.events import EventAppend
+from homeserver.ports.rooms.events import EventAppend, MembershipRow, shard_of_nid
 from homeserver.ports.rooms.rooms import UserRoom
 from homeserver.rooms.directory import RoomDirectory
 from homeserver.rooms.view import RoomView
@@ -81,11 +82,14 @@ class Sessions:
         return session
 
     async def refresh_ignored(self, session: Session) -> None:
-        """Read again whom a user ignores, after that has changed."""
+        """Read again whom a user ignores and whether they want invites, after that has changed."""
+        user_id = session.user_id
         while session.ignored_outdated:
             session.ignored_outdated = False
-            row = await self._account_data.get(session.user_id, None, IGNORED_USERS)
+            row = await self._account_data.get(user_id, None, IGNORED_USERS)
             session.ignored = ignored_users(row.content) if row is not None else frozenset()
+            row = await self._account_data.get(user_id, None, INVITE_PERMISSION)
+            session.blocks_invites = row is not None and blocks_invites(row.content)
 
     # --- loading
 
@@ -115,13 +119,19 @@ class Sessions:
             session.rooms[room.room_nid] = room
         for row in data:
             session.account_data_position = max(session.account_data_position, row.position)
-            if row.room_id is None and row.type == IGNORED_USERS:
+            if row.room_id is not None:
+                continue
+            if row.type == IGNORED_USERS:
                 session.ignored = ignored_users(row.content)
+            elif row.type == INVITE_PERMISSION:
+                session.blocks_invites = blocks_invites(row.content)
         newest = {room.room_nid: self._newest(room) for room in rooms}
         for entry in missed:
             match entry:
                 case EventEntry():
-                    _take_in_membership(session, entry.append, entry.shard)
+                    for change, nid in entry.append.memberships():
+                        if change.user_id == user_id:
+                            _take_in_membership(session, entry.append, change, nid)
                     newest[entry.append.stored.room_nid] = entry.position
                 case ReceiptEntry() | TypingEntry():
                     newest[entry.room_nid] = entry.position
@@ -188,22 +198,34 @@ class Sessions:
 
     def _apply_event(self, append: EventAppend, shard: int) -> None:
         stored = append.stored
-        change = append.membership
-        if change is not None:
-            target = self._sessions.get(change.user_id)
-            if target is not None:
-                self._change_membership(target, append, shard)
+        if append.membership is not None or append.resolved:
+            for change, nid in append.memberships():
+                target = self._sessions.get(change.user_id)
+                if target is not None:
+                    self._change_membership(target, append, change, nid)
         self._touch_room(stored.room_nid, shard, stored.position)
 
-    def _change_membership(self, session: Session, append: EventAppend, shard: int) -> None:
-        _take_in_membership(session, append, shard)
-        nid = append.stored.room_nid
-        if session.rooms[nid].membership == "join":
+    def _change_membership(
+        self, session: Session, append: EventAppend, change: MembershipRow, event_nid: int
+    ) -> None:
+        _take_in_membership(session, append, change, event_nid)
+        nid, shard = append.stored.room_nid, shard_of_nid(append.stored.nid)
+        room = session.rooms[nid]
+        if room.membership == "join":
             self._in_room.setdefault(nid, set()).add(session)
+            if room.joined_position == append.stored.position:
+                self._introduce(session, nid, shard, append.stored.position)
         else:
             self._leave_room(session, nid)
         session.touch(nid, shard, append.stored.position)
         self._wake[session] = None
+
+    def _introduce(self, newcomer: Session, nid: int, shard: int, position: int) -> None:
+        """Whoever comes into a room is told the presence of those in it, and they theirs."""
+        for other in self.who_look_at(nid):
+            if other is not newcomer:
+                newcomer.note_presence(PresenceEntry(shard, position, other.user_id, {}))
+                other.note_presence(PresenceEntry(shard, position, newcomer.user_id, {}))
 
     def _leave_room(self, session: Session, nid: int) -> None:
         here = self._in_room.get(nid)
@@ -231,9 +253,7 @@ class Sessions:
 
     def _apply_presence(self, entry: PresenceEntry) -> None:
         for session in self.who_see(entry.user_id):
-            session.presence[entry.user_id] = entry
-            session.presence.move_to_end(entry.user_id)
-            session.presence_positions[entry.shard] = entry.position
+            session.note_presence(entry)
             self._wake[session] = None
 
     def who_see(self, user_id: UserId) -> set[Session]:
@@ -283,11 +303,11 @@ class Sessions:
             session.wake()
 
 
-def _take_in_membership(session: Session, append: EventAppend, shard: int) -> None:
-    """Note what a session's user is to a room now, if an event says so."""
-    stored, change = append.stored, append.membership
-    if change is None or change.user_id != session.user_id:
-        return
+def _take_in_membership(
+    session: Session, append: EventAppend, change: MembershipRow, event_nid: int
+) -> None:
+    """Note what a session's user is to a room now, by an event that was appended."""
+    stored = append.stored
     nid = stored.room_nid
     known = session.rooms.get(nid)
     if known is not None and known.position >= stored.position:
@@ -302,9 +322,9 @@ def _take_in_membership(session: Session, append: EventAppend, shard: int) -> No
     session.rooms[nid] = UserRoom(
         room_nid=nid,
         room_id=stored.event.room_id,
-        shard=shard,
+        shard=shard_of_nid(stored.nid),
         membership=change.membership,
-        event_nid=stored.nid,
+        event_nid=event_nid,
         position=stored.position,
         sender=change.sender,
         joined_position=joined_position,
@@ -316,7 +336,7 @@ def _take_in_membership(session: Session, append: EventAppend, shard: int) -> No
 
 def _take_in_account_data(session: Session, entry: AccountDataEntry) -> None:
     session.account_data_position = max(session.account_data_position, entry.position)
-    if entry.type == IGNORED_USERS and entry.room_id is None:
+    if entry.type in (IGNORED_USERS, INVITE_PERMISSION) and entry.room_id is None:
         session.ignored_outdated = True
 
 

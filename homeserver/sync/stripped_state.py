@@ -31,13 +31,17 @@ def stripped(stored: StoredEvent) -> bytes:
     )
 
 
+def stripped_members(room: RoomView, user_id: UserId, sender: UserId) -> list[int]:
+    """The numbers of the member events that go along: the user's, and that of who invited them."""
+    return [room.members[user].nid for user in {user_id, sender} if user in room.members]
+
+
 async def stripped_state(
     room: RoomView, events: EventCache, user_id: UserId, sender: UserId
 ) -> list[bytes]:
     """The stripped state of a room for an invited or knocking user, and who invited them."""
     found = [room.state[key] for kind in TYPES if (key := (kind, "")) in room.state]
-    nids = [room.members[user].nid for user in {user_id, sender} if user in room.members]
-    members = await events.fetch(nids)
+    members = await events.fetch(stripped_members(room, user_id, sender))
     own = [m for m in members.values() if m.event.state_key == user_id]
     others = [m for m in members.values() if m.event.state_key != user_id]
     return [stripped(event) for event in (*found, *others, *own)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import msgspec
 
@@ -10,6 +10,7 @@ from homeserver.domain.filters import CompiledRoomEventFilter
 from homeserver.domain.identifiers import UserId
 from homeserver.log.tokens import TimelineToken
 from homeserver.ports.rooms.events import StoredEvent
+from homeserver.ports.rooms.rooms import Order
 from homeserver.rooms.presentation import (
     ALONE,
     Reader,
@@ -17,7 +18,7 @@ from homeserver.rooms.presentation import (
     encode,
     event_json,
 )
-from homeserver.rooms.view import MEMBER, RoomView
+from homeserver.rooms.view import MEMBER, NOWHERE, RoomView
 from homeserver.sync.windows import SyncOptions, Window
 
 _SUMMARISED = frozenset({MEMBER, "m.room.name", "m.room.canonical_alias"})
@@ -28,9 +29,11 @@ def wanted(room: RoomView, events: list[StoredEvent], window: Window) -> list[St
     timeline = window.options.filter.room.timeline
     ignored = window.session.ignored
     if not timeline.is_pass_all:
-        if timeline.is_pass_none or not timeline.matches_room(room.room_id):
+        if not shows_timeline(room, window.options):
             return []
         events = [e for e in events if passes(timeline, e)]
+        if window.related is not None:
+            events = [e for e in events if e.event.event_id in window.related]
     if ignored and any(e.event.sender in ignored for e in events):
         events = [
             e for e in events if e.event.sender not in ignored or e.event.state_key is not None
@@ -38,13 +41,38 @@ def wanted(room: RoomView, events: list[StoredEvent], window: Window) -> list[St
     return events
 
 
+def shows_timeline(room: RoomView, options: SyncOptions) -> bool:
+    """Whether any event of a room can pass the filter of timelines."""
+    timeline = options.filter.room.timeline
+    return not timeline.is_pass_none and timeline.matches_room(room.room_id)
+
+
 def passes(definition: CompiledRoomEventFilter, stored: StoredEvent) -> bool:
     """Whether a filter lets an event of a room that passes it do so as well."""
     if definition.is_pass_all:
         return True
     event = stored.event
-    has_url = definition.contains_url is not None and isinstance(event.content.get("url"), str)
+    has_url = definition.contains_url is not None and "url" in event.content
     return definition.matches(event.type, event.sender, has_url=has_url)
+
+
+def state_that_can_pass(room: RoomView, options: SyncOptions) -> Callable[[str], bool]:
+    """Tells of a type whether state of it can pass the filter, so that it must be read."""
+    definition = options.filter.room.state
+    if definition.is_pass_none or not definition.matches_room(room.room_id):
+        return lambda type: False
+    types = definition.types
+    return (lambda type: True) if types is None else types.__contains__
+
+
+def wanted_state(
+    room: RoomView, events: Iterable[StoredEvent], options: SyncOptions
+) -> list[StoredEvent]:
+    """The state events that the filter leaves."""
+    definition = options.filter.room.state
+    if not definition.matches_room(room.room_id):
+        return []
+    return [e for e in events if passes(definition, e)]
 
 
 def is_membership_of(stored: StoredEvent, user_id: UserId) -> bool:
@@ -93,6 +121,11 @@ def shaped(stored: StoredEvent, encoded: bytes, options: SyncOptions) -> bytes:
     if definition.event_fields is not None:
         encoded = encode(definition.event_fields.select(msgspec.json.decode(encoded)))
     return encoded
+
+
+def gap_before(room: RoomView, until: int) -> Order:
+    """The place after which the timeline of a room has no gap up to a position."""
+    return (room.gap_position, -1) if 0 < room.gap_position <= until else NOWHERE
 
 
 def joined_json(

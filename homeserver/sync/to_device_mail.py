@@ -76,6 +76,35 @@ class ToDeviceMail:
             self._first = delivered + 1 if self._last > delivered else 0
         return Acknowledgement(*self._address, delivered, since)
 
+    # --- for readers whose tokens say themselves how far an answer went
+
+    def waits_after(self, position: int) -> bool:
+        """Whether a message may wait after a position."""
+        return not self._is_loaded or (self._first > 0 and position < self._last)
+
+    async def next_after(self, position: int, until: int, limit: int) -> tuple[list[bytes], int]:
+        """The first messages in (position, until], at most ``limit``, in the order they came; and
+        the position up to which these are all."""
+        if not self._is_loaded:
+            await self._load()
+        if not self.waits_after(position):
+            return [], until
+        found = await self._store.messages(*self._address, position, until, limit + 1)
+        if len(found) > limit:
+            found = found[:limit]
+            until = found[-1].position
+        return [message.event for message in found], until
+
+    def acknowledge_up_to(self, position: int) -> Acknowledgement | None:
+        """What can be deleted, now that the device has everything up to a position."""
+        if not self._is_loaded or not 0 < self._first <= position:
+            return None
+        self._first = position + 1 if self._last > position else 0
+        # What tokens before this one stopped at does not matter any more.
+        for token in [token for token in self._cursors if token < position]:
+            del self._cursors[token]
+        return Acknowledgement(*self._address, position, position)
+
     def _delivered(self, since: int) -> int:
         return self._cursors.get(since, since)
 

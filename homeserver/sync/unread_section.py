@@ -44,12 +44,18 @@ class UnreadSection:
         self, session: Session, view: RoomView, room: UserRoom, *, threads: bool
     ) -> bytes:
         """The counts of a room, as members of its JSON object."""
+        return unread_json(await self.counts(session, view, room, threads=threads), threads=threads)
+
+    async def counts(
+        self, session: Session, view: RoomView, room: UserRoom, *, threads: bool
+    ) -> UnreadCounts:
+        """The counts of a room."""
         reader = self._reader(session)
         counts = self._counter.ready(view, reader, room, threads=threads)
         while counts is None:
             await self._counter.read([(view, room)], reader, threads=threads)
             counts = self._counter.ready(view, reader, room, threads=threads)
-        return unread_json(counts, threads=threads)
+        return counts
 
     def _reader(self, session: Session) -> CountingReader:
         rules = self._push_rules.rules_of(session.user_id) or _PREDEFINED

@@ -5,7 +5,7 @@ from __future__ import annotations
 import attrs
 
 from homeserver.domain.filters import CompiledFilter
-from homeserver.domain.identifiers import DeviceId, UserId
+from homeserver.domain.identifiers import DeviceId, EventId, UserId
 from homeserver.ports.rooms.events import FOREVER
 from homeserver.rooms.presentation import Reader
 from homeserver.sync.known_members import KnownMembers
@@ -33,6 +33,11 @@ class SyncOptions:
         return self.filter.room.state.lazy_load_members
 
     @property
+    def asks_relations(self) -> bool:
+        """Whether a timeline has only events to which others relate."""
+        return self.filter.room.timeline.asks_relations
+
+    @property
     def unread_threads(self) -> bool:
         """Whether unread counts are told for each thread."""
         return self.filter.room.timeline.unread_thread_notifications
@@ -50,6 +55,8 @@ class Window:
     ``known_until``: the reader knows everything up to there, but wants all state again.
     ``has_left``: the window ends where the reader left the room. ``departure`` is the number of the
     member event by which they are out now, if that came later: it is shown all the same.
+    ``related`` are the events to which others relate as the filter asks, where it does and once
+    that was looked up.
     """
 
     session: Session
@@ -61,6 +68,7 @@ class Window:
     known_until: int | None = None
     has_left: bool = False
     departure: int | None = None
+    related: frozenset[EventId] | None = None
 
     @property
     def reader(self) -> Reader:

@@ -48,7 +48,7 @@ def follow_published_rooms(tx: Transaction, appends: Sequence[EventAppend]) -> N
 
 def _describes(append: EventAppend) -> bool:
     event = append.stored.event
-    if append.membership is not None or append.redaction is not None:
+    if append.membership is not None or append.redaction is not None or append.resolved:
         return True
     return event.state_key == "" and event.type in _DESCRIBING
 

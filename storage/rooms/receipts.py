@@ -16,6 +16,15 @@ _CONFLICT = """ON CONFLICT (room_nid, user_id, receipt_type, thread_id) DO UPDAT
     read_position = excluded.read_position, read_sub = excluded.read_sub,
     read_ordinal = excluded.read_ordinal,
     read_room_highlight_ordinal = excluded.read_room_highlight_ordinal"""
+# What a receipt has passed is read for good, as receipts never move back: nobody counts it again.
+# Parameters: users, rooms.
+_DELETE_READ = """DELETE FROM notifications WHERE user_id = ANY(?) AND room_nid = ANY(?)
+    AND EXISTS (
+        SELECT 1 FROM receipts r
+        WHERE r.room_nid = notifications.room_nid AND r.user_id = notifications.user_id
+        AND r.read_position >= notifications.position
+        AND r.thread_id IN ('', COALESCE(notifications.thread_root, 'main'))
+    )"""
 
 
 def receipts_of_rooms(tx: Transaction, room_nids: list[int]) -> dict[int, list[ReceiptRow]]:
@@ -54,3 +63,6 @@ class SqlReceiptStore:
             ],
             _CONFLICT,
         )
+        users, rooms = {r.user_id for r in receipts}, {r.room_nid for r in receipts}
+        if receipts:
+            tx.execute(_DELETE_READ, (list(users), list(rooms)))

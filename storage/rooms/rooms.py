@@ -94,7 +94,7 @@ def _load(tx: Transaction, room_nids: list[int], tail: int) -> list[RoomSnapshot
         members[room_nid].append(MemberRow(UserId(user_id), membership, nid, name))
     receipts = receipts_of_rooms(tx, room_nids)
     resolved = _positions(tx, "resolved_states", room_nids)
-    gaps = _positions(tx, "room_gaps", room_nids)
+    gaps = _positions(tx, "room_gaps", room_nids, "sub = 0")
     related = _related(tx, [e.event.event_id for events in newest.values() for e in events])
     snapshots = []
     for room in rooms:
@@ -117,12 +117,14 @@ def _load(tx: Transaction, room_nids: list[int], tail: int) -> list[RoomSnapshot
     return snapshots
 
 
-def _positions(tx: Transaction, table: str, room_nids: list[int]) -> dict[int, int]:
+def _positions(
+    tx: Transaction, table: str, room_nids: list[int], condition: str = "position > 0"
+) -> dict[int, int]:
     """The last position that a table has for each of some rooms."""
     return dict(
         tx.all(
             f"SELECT room_nid, max(position) FROM {table}"
-            " WHERE room_nid = ANY(?) GROUP BY room_nid",
+            f" WHERE room_nid = ANY(?) AND {condition} GROUP BY room_nid",
             (room_nids,),
         )
     )

@@ -11,12 +11,13 @@ from homeserver.api.accounts.own_user import own_user_id
 from homeserver.domain.identifiers import RoomId, parse_room_id
 from homeserver.http.answers import EMPTY, Answer, ok
 from homeserver.http.request import Request
-from homeserver.http.routes import Route, client, route
+from homeserver.http.routes import Route, client, route, unstable
 from homeserver.services.personal.account_data import AccountData
 from homeserver.services.personal.room_tags import RoomTags
 
 _CONFIG = "Client Config"
 _TAGGING = "Room Tagging"
+_MSC3391 = "org.matrix.msc3391"
 
 
 class AccountDataApi:
@@ -28,8 +29,11 @@ class AccountDataApi:
 
     def routes(self) -> list[Route]:
         """See :class:`homeserver.http.routes.Api`."""
-        everywhere = client("/user/{userId}/account_data/{type}")
-        in_room = client("/user/{userId}/rooms/{roomId}/account_data/{type}")
+        path = "/user/{userId}/account_data/{type}"
+        path_in_room = "/user/{userId}/rooms/{roomId}/account_data/{type}"
+        everywhere, in_room = client(path), client(path_in_room)
+        # Deletion has the path of its proposal alone.
+        deletion = (*unstable(path, _MSC3391), *unstable(path_in_room, _MSC3391))
         tags = client("/user/{userId}/rooms/{roomId}/tags")
         tag = client("/user/{userId}/rooms/{roomId}/tags/{tag}")
         return [
@@ -37,6 +41,7 @@ class AccountDataApi:
             route("PUT", everywhere, self.put, section=_CONFIG),
             route("GET", in_room, self.get, section=_CONFIG),
             route("PUT", in_room, self.put, section=_CONFIG),
+            route("DELETE", deletion, self.delete, section=_CONFIG),
             route("GET", tags, self.list_tags, section=_TAGGING),
             route("PUT", tag, self.put_tag, section=_TAGGING),
             route("DELETE", tag, self.delete_tag, section=_TAGGING),
@@ -56,6 +61,12 @@ class AccountDataApi:
         # Kept as it was sent, but for white space: clients may rely on the exact numbers.
         content = msgspec.json.format(request.body_bytes() or b"{}", indent=-1)
         await self._account_data.put(user_id, room_id, request.parameters["type"], content)
+        return EMPTY
+
+    async def delete(self, request: Request) -> Answer:
+        """``DELETE .../account_data/{type}``"""
+        user_id, room_id = own_user_id(request), _room_id(request)
+        await self._account_data.delete(user_id, room_id, request.parameters["type"])
         return EMPTY
 
     async def list_tags(self, request: Request) -> Answer:

@@ -16,6 +16,9 @@ from homeserver.services.accounts.suspension import require_not_suspended
 from homeserver.services.personal.profiles import Profiles
 
 _SECTION = "Profiles"
+_PROFILE = "/profile/{userId}"
+_FIELD = "/profile/{userId}/{keyName}"
+_MSC4133 = "uk.tcpip.msc4133"
 
 
 class ProfilesApi:
@@ -26,12 +29,9 @@ class ProfilesApi:
 
     def routes(self) -> list[Route]:
         """See :class:`homeserver.http.routes.Api`."""
-        profile = client("/profile/{userId}")
-        # Clients that know extended profiles from their proposal still use its path.
-        field = (
-            *client("/profile/{userId}/{keyName}"),
-            *unstable("/profile/{userId}/{keyName}", "uk.tcpip.msc4133"),
-        )
+        # Clients that know extended profiles from their proposal still use its paths.
+        profile = (*client(_PROFILE), *unstable(_PROFILE, _MSC4133))
+        field = (*client(_FIELD), *unstable(_FIELD, _MSC4133))
         return [
             route("GET", profile, self.get, access=Access.PUBLIC, section=_SECTION),
             route("GET", field, self.get_field, access=Access.PUBLIC, section=_SECTION),

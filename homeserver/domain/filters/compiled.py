@@ -90,6 +90,10 @@ class CompiledRoomEventFilter:
     related_by_rel_types: frozenset[str] | None
     related_by_senders: frozenset[str] | None
     """These two are not looked at by `matches`: they ask for what relates to the event."""
+    types: frozenset[str] | None
+    senders: frozenset[str] | None
+    """The only types and senders of which events can pass, so that others need not be read; None
+    where these cannot be told."""
     is_pass_all: bool
     """Every event of every room passes; `matches` need not be asked."""
     is_pass_none: bool
@@ -98,6 +102,11 @@ class CompiledRoomEventFilter:
     """16 bytes that do not depend on the order in lists nor on spelled-out defaults."""
     _events: CompiledEventFilter
     _rooms: _Choice
+
+    @property
+    def asks_relations(self) -> bool:
+        """Whether only events pass to which others relate."""
+        return self.related_by_rel_types is not None or self.related_by_senders is not None
 
     def matches_room(self, room_id: str) -> bool:
         """Whether events of the room can pass at all."""
@@ -185,6 +194,8 @@ def compile_room_event_filter(definition: RoomEventFilter) -> CompiledRoomEventF
         contains_url=definition.contains_url,
         related_by_rel_types=None if rel_types is None else frozenset(rel_types),
         related_by_senders=None if related_senders is None else frozenset(related_senders),
+        types=_only_types(definition.types),
+        senders=_only(definition.senders),
         is_pass_all=events.is_pass_all and rooms.is_pass_all and extras == (None, None, None),
         is_pass_none=(
             events.is_pass_none or rooms.is_pass_none or rel_types == () or related_senders == ()
@@ -226,6 +237,14 @@ def _compile_event_filter(definition: EventFilter) -> CompiledEventFilter:
         not_types=_compile_types(not_types) if not_types else None,
         senders=senders,
     )
+
+
+def _only_types(patterns: tuple[str, ...] | None) -> frozenset[str] | None:
+    return None if any("*" in pattern for pattern in patterns or ()) else _only(patterns)
+
+
+def _only(values: tuple[str, ...] | None) -> frozenset[str] | None:
+    return None if values is None else frozenset(values)
 
 
 def _compile_types(patterns: tuple[str, ...]) -> _MatchesType:

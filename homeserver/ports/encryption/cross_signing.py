@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Protocol
 
 import attrs
+import msgspec
 
 from homeserver.domain.identifiers import DeviceId, UserId
 from homeserver.ports.database import Transaction
@@ -21,10 +22,16 @@ class CrossSigningRow:
     key: bytes
 
 
-@attrs.frozen(slots=True)
-class SeenCrossSigningRow(CrossSigningRow):
-    """A cross-signing key as somebody sees it: with the signatures that they made, by key ID."""
+class SeenCrossSigningRow(msgspec.Struct, frozen=True, gc=False):
+    """A cross-signing key as somebody sees it: with the signatures that they made, by key ID.
 
+    A query has thousands of them, so they are made cheaply.
+    """
+
+    user_id: UserId
+    usage: str
+    public_key: str
+    key: bytes
     signatures: Mapping[str, str]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Protocol
 
-import attrs
+import msgspec
 
 from homeserver.domain.device_keys import ClaimableKey
 from homeserver.domain.identifiers import DeviceId, UserId
@@ -13,9 +13,11 @@ from homeserver.ports.database import Transaction
 from homeserver.ports.encryption.to_device import DeviceAddress
 
 
-@attrs.frozen(slots=True)
-class DeviceKeysRow:
-    """The keys of a device that exists, as JSON, and its display name."""
+class DeviceKeysRow(msgspec.Struct, frozen=True, gc=False):
+    """The keys of a device that exists, as JSON, and its display name.
+
+    A query has thousands of them, so they are made cheaply.
+    """
 
     user_id: UserId
     device_id: DeviceId
@@ -23,8 +25,7 @@ class DeviceKeysRow:
     display_name: str | None
 
 
-@attrs.frozen(slots=True)
-class Claim:
+class Claim(msgspec.Struct, frozen=True, gc=False):
     """A key that somebody wants of a device."""
 
     user_id: UserId
@@ -32,8 +33,7 @@ class Claim:
     algorithm: str
 
 
-@attrs.frozen(slots=True)
-class ClaimedKey:
+class ClaimedKey(msgspec.Struct, frozen=True, gc=False):
     """A key that was handed out."""
 
     user_id: UserId

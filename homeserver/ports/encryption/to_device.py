@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 import attrs
+import msgspec
 
 from homeserver.domain.identifiers import DeviceId, UserId
 from homeserver.ports.database import Transaction
@@ -13,8 +14,7 @@ from homeserver.ports.database import Transaction
 DeviceAddress = tuple[UserId, DeviceId]
 
 
-@attrs.frozen(slots=True)
-class ToDeviceMessage:
+class ToDeviceMessage(msgspec.Struct, frozen=True, gc=False):
     """A message for one device; ``event`` is the JSON object that the device is sent."""
 
     user_id: UserId

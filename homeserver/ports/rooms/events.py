@@ -27,6 +27,11 @@ def position_of_nid(nid: int) -> int:
     return nid >> SHARD_BITS
 
 
+def shard_of_nid(nid: int) -> int:
+    """The shard in which a row was born."""
+    return nid & (1 << SHARD_BITS) - 1
+
+
 class Standing(enum.IntEnum):
     """What became of an event. Only accepted events are in the timeline.
 

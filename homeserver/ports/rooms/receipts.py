@@ -44,5 +44,6 @@ class ReceiptStore(Protocol):
     """Receipts; they are read with their rooms."""
 
     def put(self, tx: Transaction, receipts: Sequence[ReceiptRow]) -> None:
-        """Store receipts, each in place of the older one of its user, type and thread."""
+        """Store receipts, each in place of the older one of its user, type and thread, and forget
+        of which events they passed their users were to be notified."""
         ...

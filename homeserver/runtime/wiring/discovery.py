@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import msgspec
 
 from homeserver.api.server.capabilities import CapabilitiesApi
@@ -11,15 +13,22 @@ from homeserver.api.server.versions import VersionsApi
 from homeserver.api.server.well_known import WellKnown, WellKnownApi
 from homeserver.http.routes import Api
 from homeserver.ports.database import Transaction
+from homeserver.runtime.config import Config
 from homeserver.runtime.metrics import CONTENT_TYPE
 from homeserver.runtime.wiring.foundation import Foundation
 
 # Proposals that clients look for by name, and that work here.
 UNSTABLE_FEATURES = (
+    "org.matrix.msc3391",
     "org.matrix.msc3916.stable",
+    "org.matrix.simplified_msc3575",
     "uk.tcpip.msc4133",
     "uk.tcpip.msc4133.stable",
 )
+
+# Those that the configuration can switch off.
+DELAYED_EVENTS = ("org.matrix.msc4140", "org.matrix.msc4486")
+RTC_TRANSPORTS = ("org.matrix.msc4143",)
 
 
 def build_discovery(on: Foundation) -> list[Api]:
@@ -35,12 +44,13 @@ def build_discovery(on: Foundation) -> list[Api]:
         await on.database.read(_sign_of_life)
 
     return [
-        VersionsApi(UNSTABLE_FEATURES),
+        VersionsApi(_unstable_features(config)),
         CapabilitiesApi(config.rooms.default_version, login_tokens=True),
         WellKnownApi(
             WellKnown(
                 client_base_url=known.client_base_url or config.public_baseurl,
                 client_extra=known.client_extra,
+                rtc_foci=config.matrix_rtc.transports,
                 server=known.server,
                 support_page=known.support_page,
                 support_contacts=contacts,
@@ -54,6 +64,14 @@ def build_discovery(on: Foundation) -> list[Api]:
             config.metrics.allow_from,
         ),
     ]
+
+
+def _unstable_features(config: Config) -> Iterator[str]:
+    yield from UNSTABLE_FEATURES
+    if config.delayed_events.enabled:
+        yield from DELAYED_EVENTS
+    if config.matrix_rtc.transports:
+        yield from RTC_TRANSPORTS
 
 
 def _sign_of_life(tx: Transaction) -> None:

@@ -30,11 +30,16 @@ class Foundation:
     reactor: Any
     server_name: ServerName
     clock: Clock
-    signing_key: SigningKey
+    signing_keys: tuple[SigningKey, ...]
     database: AnyDatabase
     log: Log
     metrics: Metrics
     limiter: RateLimiter
+
+    @property
+    def signing_key(self) -> SigningKey:
+        """The key that signs."""
+        return self.signing_keys[0]
 
     def workers(self, size: int, name: str) -> Workers:
         """Threads of their own for one kind of blocking work."""
@@ -44,7 +49,6 @@ class Foundation:
 def lay_foundation(config: Config, reactor: Any) -> Foundation:
     """Open the database and begin the log. Raises ConfigError."""
     clock = ReactorClock(reactor)
-    keys = ensure_signing_keys(config.signing_key_path)
     opened = open_database(config, reactor)
     metrics = create_metrics(CollectorRegistry())
     log = Log(opened.database, RoomLogStore(), opened.high_water, metrics.observe_commit)
@@ -62,7 +66,7 @@ def lay_foundation(config: Config, reactor: Any) -> Foundation:
         reactor=reactor,
         server_name=ServerName(config.server.name),
         clock=clock,
-        signing_key=keys[0],
+        signing_keys=ensure_signing_keys(config.signing_key_path),
         database=opened.database,
         log=log,
         metrics=metrics,

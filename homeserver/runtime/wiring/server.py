@@ -15,6 +15,7 @@ from homeserver.runtime.config import Config
 from homeserver.runtime.in_flight import InFlight
 from homeserver.runtime.reactor_lag import ReactorLag
 from homeserver.runtime.wiring.accounts import AccountsArea, build_accounts
+from homeserver.runtime.wiring.calls import CallsArea
 from homeserver.runtime.wiring.conversations import build_conversations
 from homeserver.runtime.wiring.discovery import build_discovery
 from homeserver.runtime.wiring.encryption import (
@@ -30,7 +31,6 @@ from homeserver.runtime.wiring.sync import SyncArea, build_sync
 from homeserver.services.accounts.account_followers import AccountFollowers
 from homeserver.services.personal.push_rules import default_push_rules
 from homeserver.services.rooms.departures import Departures
-from homeserver.sync.classic import ClassicSync
 from homeserver.sync.personal_data import Defaults
 from storage.accounts.accounts import SqlAccountStore
 
@@ -47,13 +47,14 @@ class Server:
     personal: PersonalArea
     devices: DeviceGround
     media: MediaArea
+    calls: CallsArea
     syncing: SyncArea
     lag: ReactorLag
 
     @property
-    def sync(self) -> ClassicSync:
+    def sync(self) -> SyncArea:
         """The long-polls, which must be ended when the server stops."""
-        return self.syncing.sync
+        return self.syncing
 
     async def start(self) -> None:
         """Read what must be in memory, and resume what was under way."""
@@ -62,11 +63,13 @@ class Server:
         await self.devices.traces.resume()
         await self.accounts.deactivation.resume()
         await self.personal.propagation.resume()
+        await self.calls.due_events.resume()
 
     async def stop(self) -> None:
         """Bring everything that waits to the database, and close it."""
         self.lag.stop()
         self.personal.propagation.stop()
+        await self.calls.due_events.stop()
         await self.media.stop()
         await self.accounts.last_seen.flush()
         await self.on.log.drained()
@@ -96,11 +99,12 @@ def build(config: Config, reactor: Any) -> Server:
         Defaults(default_push_rules, personal.presence.event),
         devices.lists,
     )
+    conversations = build_conversations(on, rooms, personal, syncing.history, account_store)
     apis: list[Api] = [
         *build_discovery(on),
         *accounts.apis,
         *personal.apis,
-        *build_conversations(on, rooms, personal, syncing.history),
+        *conversations.apis,
         *build_encryption(on, devices, syncing.sessions, accounts.interactive),
         *media.apis,
         *syncing.apis,
@@ -110,6 +114,7 @@ def build(config: Config, reactor: Any) -> Server:
         rates=on.limiter,
         max_body_bytes=config.limits.request_body_bytes,
         json_depth=config.limits.json_depth,
+        max_signed_body_bytes=config.federation.request_body_bytes,
         shedding=Shedding(
             lambda: lag.seconds,
             config.limits.shedding_lag_seconds,
@@ -131,6 +136,7 @@ def build(config: Config, reactor: Any) -> Server:
         personal=personal,
         devices=devices,
         media=media,
+        calls=conversations.calls,
         syncing=syncing,
         lag=lag,
     )

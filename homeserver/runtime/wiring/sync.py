@@ -6,6 +6,7 @@ import attrs
 
 from homeserver.api.messages.history import HistoryApi
 from homeserver.api.messages.relations import RelationsApi
+from homeserver.api.messages.sliding_sync import SlidingSyncApi
 from homeserver.api.messages.sync import PresenceNotes, SyncApi
 from homeserver.domain.filters import CompiledFilter, Filter, compile_filter
 from homeserver.domain.identifiers import UserId
@@ -13,6 +14,11 @@ from homeserver.http.routes import Api
 from homeserver.ports.personal.account_data import AccountDataStore
 from homeserver.runtime.wiring.foundation import Foundation
 from homeserver.runtime.wiring.rooms import RoomsCore
+from homeserver.runtime.wiring.sliding_sync import (
+    RoomReading,
+    build_sliding_sync,
+    sliding_extensions,
+)
 from homeserver.services.messages.history import History
 from homeserver.services.messages.related_events import RelatedEvents
 from homeserver.services.personal.filters import Filters
@@ -23,9 +29,11 @@ from homeserver.sync.device_updates import DeviceStores, DeviceUpdates
 from homeserver.sync.personal_data import Defaults, PersonalData
 from homeserver.sync.room_sections import RoomSections
 from homeserver.sync.sessions import Sessions
+from homeserver.sync.sliding.sliding import SlidingSync
 from homeserver.sync.unread_section import UnreadSection
 from storage.encryption.key_counts import SqlKeyCountStore
 from storage.encryption.to_device import SqlToDeviceStore
+from storage.rooms.timelines import SqlTimelineStore
 
 
 @attrs.frozen
@@ -34,8 +42,14 @@ class SyncArea:
 
     apis: list[Api]
     sync: ClassicSync
+    sliding: SlidingSync
     sessions: Sessions
     history: History
+
+    def stop(self) -> None:
+        """End the long-polls."""
+        self.sync.stop()
+        self.sliding.stop()
 
 
 def build_sync(
@@ -50,10 +64,17 @@ def build_sync(
     """Everything that tells clients what happened."""
     sessions = Sessions(on.log, rooms.directory, account_data, on.clock)
     personal = PersonalData(account_data, sessions, defaults)
+    unread = UnreadSection(rooms.unread, rooms.push_rules)
     sections = RoomSections(
         rooms.directory,
-        RoomCores(rooms.directory, rooms.presenter, rooms.visibility, on.clock),
-        UnreadSection(rooms.unread, rooms.push_rules),
+        RoomCores(
+            rooms.directory,
+            rooms.presenter,
+            rooms.visibility,
+            on.clock,
+            SqlTimelineStore(on.log),
+        ),
+        unread,
         personal,
     )
     updates = DeviceUpdates(
@@ -64,7 +85,14 @@ def build_sync(
         sessions.in_room,
     )
     sync = ClassicSync(on.log, sessions, sections, personal, updates, on.clock)
-    on.metrics.waiting_syncs.set_function(lambda: float(sync.waiting))
+    sliding = build_sliding_sync(
+        on.log,
+        on.clock,
+        sessions,
+        RoomReading(rooms.directory, rooms.presenter, rooms.visibility, unread, account_data),
+        sliding_extensions(personal, updates, rooms.directory),
+    )
+    on.metrics.waiting_syncs.set_function(lambda: float(sync.waiting + sliding.waiting))
     history = History(rooms.directory, rooms.presenter, rooms.visibility, rooms.relations, on.clock)
     related = RelatedEvents(
         rooms.relations, rooms.directory, rooms.presenter, rooms.visibility, on.clock
@@ -77,10 +105,12 @@ def build_sync(
     return SyncArea(
         apis=[
             SyncApi(sync, compiled, presence),
+            SlidingSyncApi(sliding, presence),
             HistoryApi(history, account_data, on.log.shards),
             RelationsApi(history, related, on.log.shards),
         ],
         sync=sync,
+        sliding=sliding,
         sessions=sessions,
         history=history,
     )

@@ -21,6 +21,8 @@ FULLY_READ: Final = "m.fully_read"
 MAX_TYPE_BYTES: Final = 255
 
 _MANAGED: Final = frozenset({FULLY_READ, PUSH_RULES})
+# What was deleted is kept as this, so that clients are told once (MSC3391).
+_DELETED: Final = b"{}"
 
 
 class ManagedByServer(BadJson):
@@ -40,22 +42,27 @@ class AccountData:
         """The JSON object that is kept under a type, globally or for a room. Raises NotFound."""
         _check_type(type)
         row = await self._store.get(user_id, room_id, type)
-        if row is not None:
+        if row is not None and row.content != _DELETED:
             return row.content
         if room_id is None and type == PUSH_RULES:
             return default_push_rules(user_id)
         raise NotFound("There is no account data of this type")
 
     async def put(self, user_id: UserId, room_id: RoomId | None, type: str, content: bytes) -> None:
-        """Keep a JSON object as a client asks.
+        """Keep a JSON object as a client asks; an empty one is as good as none.
 
         Raises ManagedByServer for types that have operations of their own, InvalidParam for a type
         that is none.
         """
-        _check_type(type)
-        if type in _MANAGED:
-            raise ManagedByServer(f"{type} cannot be set through this operation")
+        _check_changeable(type)
         await self.change(user_id, room_id, type, lambda before: content)
+
+    async def delete(self, user_id: UserId, room_id: RoomId | None, type: str) -> None:
+        """Delete what is kept under a type, if anything is (MSC3391). Raises as `put`."""
+        _check_changeable(type)
+        row = await self._store.get(user_id, room_id, type)
+        if row is not None and row.content != _DELETED:
+            await self.change(user_id, room_id, type, lambda before: _DELETED)
 
     async def change(
         self,
@@ -79,6 +86,12 @@ class AccountData:
         position = self._log.next_position(shard)
         entry = AccountDataEntry(shard, position, user_id, room_id, type)
         await self._log.append(entry, work)
+
+
+def _check_changeable(type: str) -> None:
+    _check_type(type)
+    if type in _MANAGED:
+        raise ManagedByServer(f"{type} cannot be changed through this operation")
 
 
 def _check_type(type: str) -> None:

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Collection, Sequence
-from typing import Any, Final
-
-import msgspec
+from typing import Final
 
 from homeserver.domain.identifiers import UserId
+from homeserver.domain.invite_permission import INVITE_PERMISSION, blocks_invites
 from homeserver.log.entries import AccountDataEntry, Entry
 from homeserver.log.log import Log
 from homeserver.ports.personal.account_data import AccountDataStore
 
 CAPACITY: Final = 20_000
 """Of how many users it is remembered."""
-
-_TYPE: Final = "m.invite_permission_config"
 
 
 class InvitePermissions:
@@ -35,9 +32,9 @@ class InvitePermissions:
         missing = [user_id for user_id, blocks in found.items() if blocks is None]
         if missing:
             changes = self._changes
-            contents = await self._store.of_users(missing, _TYPE)
+            contents = await self._store.of_users(missing, INVITE_PERMISSION)
             for user_id in missing:
-                found[user_id] = user_id in contents and _blocks(contents[user_id])
+                found[user_id] = user_id in contents and blocks_invites(contents[user_id])
             if changes == self._changes:
                 self._remember({user_id: found[user_id] is True for user_id in missing})
         return [user_id for user_id, blocks in found.items() if blocks]
@@ -49,11 +46,6 @@ class InvitePermissions:
 
     def _apply(self, entries: Sequence[Entry]) -> None:
         for entry in entries:
-            if isinstance(entry, AccountDataEntry) and entry.type == _TYPE:
+            if isinstance(entry, AccountDataEntry) and entry.type == INVITE_PERMISSION:
                 self._changes += 1
                 self._blocks.pop(entry.user_id, None)
-
-
-def _blocks(content: bytes) -> bool:
-    settings: dict[str, Any] = msgspec.json.decode(content)
-    return settings.get("default_action") == "block"

@@ -201,6 +201,29 @@ def test_relations_and_members_are_asked_for() -> None:
     assert wanted.unread_thread_notifications
 
 
+def test_what_can_pass_at_all_is_told_where_it_can_be() -> None:
+    some = for_events(types=["a", "b"], not_types=["a"], senders=[ALICE])
+    assert some.types == frozenset({"a", "b"})
+    assert some.senders == frozenset({ALICE})
+    for many in (for_events(), for_events(types=["a", "b.*"], not_senders=[BOB])):
+        assert many.types is None
+        assert many.senders is None
+    assert for_events(types=[]).types == frozenset()
+
+
+@pytest.mark.parametrize(
+    ("definition", "asks"),
+    [
+        ({}, False),
+        ({"related_by_rel_types": ["m.thread"]}, True),
+        ({"related_by_senders": [ALICE]}, True),
+        ({"related_by_senders": []}, True),
+    ],
+)
+def test_whether_relations_must_be_looked_up(definition: JsonObject, asks: bool) -> None:
+    assert for_events(**definition).asks_relations is asks
+
+
 def test_rooms_that_were_left_are_asked_for() -> None:
     assert compiled(room={"include_leave": True}).room.include_leave
 

@@ -162,7 +162,7 @@ def test_a_rate_is_set_as_an_inline_table() -> None:
         (
             "[server]\nlisteners = []",
             "server.listeners = []: must be a list of one or more values, each a table with the "
-            "keys bind_address, port, tls_certificate, tls_private_key, x_forwarded",
+            "keys bind_address, port, tls_certificate, tls_private_key, resources, x_forwarded",
         ),
         ("log = 5", "log = 5: must be a table with the keys level, format"),
         (
@@ -230,6 +230,28 @@ def test_an_unknown_key_gets_the_nearest_known_one(document: str, expected: str)
             'server.listeners[0].tls_certificate = "/srv/myelin/a.pem": must be a file that exists',
         ),
         (
+            '[[server.listeners]]\nresources = ["federation"]',
+            'server.listeners = [["federation"]]: must be such that one of them serves clients',
+        ),
+        (
+            '[signing]\nold_keys = [{ key_id = "a_1", verify_key = "AAAA", expired_ms = 1 }]',
+            'signing.old_keys[0] = "a_1": must be about a key whose ID begins with ed25519:',
+        ),
+        (
+            "[signing]\n"
+            'old_keys = [{ key_id = "ed25519:a_1", verify_key = "AAAA", expired_ms = 1 }]',
+            'signing.old_keys[0] = "AAAA": must be about a public key',
+        ),
+        (
+            '[federation]\ntrusted_key_servers = [{ server_name = "not a name" }]',
+            'federation.trusted_key_servers[0].server_name = "not a name": must be a host name',
+        ),
+        (
+            "[federation]\ntrusted_key_servers = "
+            '[{ server_name = "a.example", verify_keys = { "ed25519:a" = "?" } }]',
+            'federation.trusted_key_servers[0].verify_keys = "?": must be about a public key',
+        ),
+        (
             '[database]\nurl = "mysql://user:hunter2@db/myelin"',
             'database.url = "mysql:…": must be sqlite:///file or postgresql://',
         ),
@@ -265,6 +287,22 @@ def test_an_unknown_key_gets_the_nearest_known_one(document: str, expected: str)
         (
             '[well_known]\nsupport_contacts = [{ role = "m.role.admin" }]',
             'well_known.support_contacts[0] = {"role": "m.role.admin"}: must be reachable',
+        ),
+        (
+            '[federation]\ndenied_ranges = ["10.0.0.0/8", "intranet"]',
+            'federation.denied_ranges[1] = "intranet": must be an address or a network',
+        ),
+        (
+            '[federation]\nallowed_ranges = ["10.0.0.1/8"]',
+            'federation.allowed_ranges[0] = "10.0.0.1/8": must be an address or a network',
+        ),
+        (
+            '[federation]\nca_file = "nowhere.pem"',
+            'federation.ca_file = "/srv/myelin/nowhere.pem": must be a file that exists',
+        ),
+        (
+            "[federation]\nwell_known_max_seconds = 60",
+            "federation.well_known_max_seconds = 60: must be at least",
         ),
     ],
 )

@@ -222,6 +222,51 @@ async def test_a_listener_with_a_certificate_speaks_tls(tmp_path: Path) -> None:
         assert status == 0
 
 
+async def handshake(port: int, trusting: ssl.SSLContext) -> bool:
+    """Whether a client that trusts a root can make a connection."""
+    try:
+        _, writer = await asyncio.open_connection(
+            "127.0.0.1", port, ssl=trusting, server_hostname="localhost"
+        )
+    except ssl.SSLCertVerificationError:
+        return False
+    writer.close()
+    return True
+
+
+async def test_a_certificate_is_replaced_without_a_restart(tmp_path: Path) -> None:
+    first, chain, key = certificate_chain(tmp_path)
+    server = ServerProcess(tmp_path)
+    port = free_port_of_nobody()
+    with (tmp_path / "myelin.toml").open("a", encoding="utf-8") as config:
+        config.write(
+            f"[[server.listeners]]\nport = {port}\n"
+            f"tls_certificate = '{chain}'\ntls_private_key = '{key}'\n"
+        )
+    async with server:
+        assert await handshake(port, first)
+        chain.write_text("half of a certificate", encoding="utf-8")
+        assert await handshake(port, first)
+        second, _, _ = certificate_chain(tmp_path)
+        assert await handshake(port, second)
+        assert not await handshake(port, first)
+        status, log = await server.ends()
+        assert status == 0
+        assert "certificate_not_renewed" in log
+        assert "certificate_renewed" in log
+
+
+async def test_a_listener_serves_what_it_is_for(tmp_path: Path) -> None:
+    server = ServerProcess(tmp_path)
+    port = free_port_of_nobody()
+    with (tmp_path / "myelin.toml").open("a", encoding="utf-8") as config:
+        config.write(f"[[server.listeners]]\nport = {port}\nresources = ['federation']\n")
+    async with server, Homeserver(f"http://127.0.0.1:{port}") as federation:
+        assert (await federation.request("GET", "/health")).status == 200
+        for path in ("/_matrix/client/versions", "/metrics"):
+            assert (await federation.request("GET", path)).status == 404
+
+
 @pytest.mark.parametrize("broken", ["chain.pem", "key.pem"])
 def test_a_certificate_that_cannot_be_used_is_named(tmp_path: Path, broken: str) -> None:
     _, chain, key = certificate_chain(tmp_path)

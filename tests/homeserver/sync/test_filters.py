@@ -99,6 +99,35 @@ async def test_state_filters_narrow_the_state(alice: Person, bob: Person) -> Non
     assert places(answer.state(room)) == {("m.room.topic", "")}
 
 
+async def test_the_state_of_other_rooms_can_be_left_out(alice: Person, bob: Person) -> None:
+    here, there = await a_room(alice, bob), await a_room(alice, bob)
+    definition = {"room": {"state": {"rooms": [here]}, "timeline": {"limit": 1}}}
+    excluding = {"room": {"state": {"not_rooms": [there]}, "timeline": {"limit": 1}}}
+    phone = Device(bob, definition)
+    for answer in (await phone.sync(), await Device(bob, excluding).sync()):
+        assert answer.state(here) != []
+        assert answer.state(there) == []
+    for room in (here, there):
+        await alice.sets(room, "m.room.topic", {"topic": "Roses"})
+        await alice.sends(room, "hello")
+    for after in (False, True):
+        answer = await phone.peek(use_state_after=after)
+        assert places(answer.state(here)) == {("m.room.topic", "")}
+        assert answer.state(there) == []
+
+
+@pytest.mark.parametrize("contains_url", [True, False])
+async def test_a_url_of_whatever_kind_is_one(
+    alice: Person, bob: Person, contains_url: bool
+) -> None:
+    room = await a_room(alice, bob)
+    phone = await device(bob, timeline(contains_url=contains_url, types=["m.room.message"]))
+    strange = await said(alice, room, {"url": {"not": "a string"}})
+    plain = await alice.sends(room, "hello")
+    shown = ids((await phone.sync()).timeline(room))
+    assert shown == ([strange] if contains_url else [plain])
+
+
 async def test_rooms_can_be_chosen(alice: Person, bob: Person) -> None:
     here, there = await a_room(alice, bob), await a_room(alice, bob)
     chosen = await device(bob, {"room": {"rooms": [here]}})

@@ -19,9 +19,12 @@ from tests.sync_fixture import (
     keeps,
     reads,
     relates,
+    renames,
     said,
     types,
 )
+
+MSC3391 = "/_matrix/client/unstable/org.matrix.msc3391"
 
 # --- receipts
 
@@ -132,6 +135,36 @@ async def test_presence_of_those_one_shares_a_room_with(
     assert (await phone.sync()).presence() == {bob.user_id: "offline"}
 
 
+async def test_newcomers_and_those_in_the_room_are_told_each_others_presence(
+    server: SyncServer, alice: Person, bob: Person, carol: Person
+) -> None:
+    room = await a_room(alice, carol)
+    phones = {person: await device(person) for person in (alice, bob, carol)}
+    await server.becomes(alice, "online")
+    await server.becomes(bob, "unavailable")
+    for phone in phones.values():
+        await phone.sync()
+    await bob.joins(room)
+    assert (await phones[bob].sync()).presence() == {alice.user_id: "online"}
+    for person in (alice, carol):
+        assert (await phones[person].sync()).presence() == {bob.user_id: "unavailable"}
+    for phone in phones.values():
+        assert (await phone.sync()).is_empty
+
+
+async def test_another_name_is_no_reason_to_tell_presence(
+    server: SyncServer, alice: Person, bob: Person
+) -> None:
+    room = await a_room(alice, bob)
+    phones = [await device(alice), await device(bob)]
+    await server.becomes(bob, "online")
+    for phone in phones:
+        await phone.sync()
+    await renames(bob, room, "Robert")
+    for phone in phones:
+        assert (await phone.sync()).presence() == {}
+
+
 async def test_a_sync_tells_what_the_client_wants_to_be(server: SyncServer, alice: Person) -> None:
     phone = await device(alice)
     await phone.sync(set_presence="unavailable")
@@ -175,6 +208,39 @@ async def test_removed_account_data_is_told_once_and_then_gone(alice: Person) ->
     from_scratch = await Device(alice).sync()
     assert set(from_scratch.account_data()) == {"m.push_rules"}
     assert from_scratch.account_data(room) == {}
+
+
+@pytest.mark.parametrize("put", [True, False])
+async def test_deleted_account_data_is_told_to_all_devices_once(
+    server: SyncServer, alice: Person, put: bool
+) -> None:
+    room = await a_room(alice)
+    for where in (None, room):
+        await keeps(alice, "org.example.note", {"a": 1}, where)
+    phones = [await device(alice), await device(server.person("alice", "LAPTOP"))]
+    for where in (None, room):
+        place = f"/rooms/{quoted(where)}" if where is not None else ""
+        path = f"/user/{quoted(alice.user_id)}{place}/account_data/org.example.note"
+        if put:
+            await keeps(alice, "org.example.note", {}, where)
+        else:
+            for _ in range(2):
+                assert (await alice.delete(f"{MSC3391}{path}")).status == 200
+        assert (await alice.get(path)).status == 404
+    for phone in phones:
+        answer = await phone.sync()
+        assert answer.account_data() == answer.account_data(room) == {"org.example.note": {}}
+        assert (await phone.sync()).is_empty
+    await alice.leaves(room)
+    await alice.joins(room)
+    assert (await phones[0].sync()).account_data(room) == {}
+
+
+async def test_deleting_what_is_not_there_is_no_news(alice: Person) -> None:
+    phone = await device(alice)
+    path = f"{MSC3391}/user/{quoted(alice.user_id)}/account_data/org.example.note"
+    assert (await alice.delete(path)).status == 200
+    assert (await phone.sync()).is_empty
 
 
 async def test_tags_and_read_markers_are_account_data_of_the_room(alice: Person) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from tests.rooms_fixture import Person, quoted
@@ -206,6 +208,19 @@ async def test_a_forgotten_room_is_not_shown_again(alice: Person, bob: Person) -
     assert (await Device(bob, LEFT).sync()).rooms("leave") == {}
     await alice.invites(room, bob)
     assert list((await Device(bob).sync()).rooms("invite")) == [room]
+
+
+async def test_other_devices_are_told_that_one_left_a_room_that_is_forgotten(
+    alice: Person, bob: Person
+) -> None:
+    room = await a_room(alice, bob)
+    phone = await device(bob)
+    await bob.leaves(room)
+    await forgets(bob, room)
+    answer = await phone.sync()
+    assert members(answer.timeline(room, "leave")) == {bob.user_id: "leave"}
+    assert (await phone.sync()).is_empty
+    assert (await phone.sync(full_state=True, filter=json.dumps(LEFT))).rooms("leave") == {}
 
 
 async def test_who_leaves_and_comes_back_gets_the_room_from_scratch(

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import attrs
 
+from homeserver.domain.identifiers import UserId
 from homeserver.ports.database import Transactions
+from homeserver.ports.rooms.events import NotificationRow
 from homeserver.ports.rooms.receipts import ReceiptRow
 from storage.rooms.receipts import SqlReceiptStore, receipts_of_rooms
 from tests.homeserver.domain.event_factory import ALICE, BOB
@@ -63,3 +65,63 @@ async def test_several_receipts_are_stored_together(transactions: Transactions) 
     await transactions.write(SqlReceiptStore().put, [])
     found = (await stored(transactions, room.nid))[room.nid]
     assert {(r.user_id, r.ts) for r in found} == {(ALICE, receipt.ts), (BOB, 99)}
+
+
+async def notified(transactions: Transactions, room: RoomRows) -> list[tuple[UserId, int]]:
+    """(user, position) of the stored notifications of a room."""
+    return await transactions.read(
+        lambda tx: [
+            (UserId(user_id), position)
+            for user_id, position in tx.all(
+                "SELECT user_id, position FROM notifications WHERE room_nid = ?"
+                " ORDER BY user_id, position",
+                (room.nid,),
+            )
+        ]
+    )
+
+
+BOTH = tuple(NotificationRow(user, notify=True, highlight=True) for user in (ALICE, BOB))
+
+
+async def test_notifications_that_a_receipt_has_passed_are_forgotten(
+    transactions: Transactions,
+) -> None:
+    clock = [0]
+    room, other = RoomRows(transactions, clock), RoomRows(transactions, clock)
+    for each in (room, other):
+        await each.begins()
+    elsewhere = await other.says(ALICE, notifications=BOTH)
+    one, two, three = [await room.says(ALICE, notifications=BOTH) for _ in range(3)]
+    await room.reads(BOB, two)
+    assert await notified(transactions, room) == [
+        (ALICE, one.position),
+        (ALICE, two.position),
+        (ALICE, three.position),
+        (BOB, three.position),
+    ]
+    assert await notified(transactions, other) == [
+        (ALICE, elsewhere.position),
+        (BOB, elsewhere.position),
+    ]
+    await room.reads(BOB, three, receipt_type="m.read.private")
+    assert (BOB, three.position) not in await notified(transactions, room)
+
+
+async def test_a_receipt_of_a_thread_passes_the_notifications_of_that_thread_alone(
+    transactions: Transactions,
+) -> None:
+    room = RoomRows(transactions)
+    await room.begins()
+    mine = (NotificationRow(BOB, notify=True, highlight=True),)
+    root = await room.says(ALICE, notifications=mine)
+    reply = await room.says(
+        ALICE,
+        relates_to={"rel_type": "m.thread", "event_id": root.event.event_id},
+        notifications=mine,
+    )
+    last = await room.says(ALICE, notifications=mine)
+    await room.reads(BOB, last, thread="main")
+    assert await notified(transactions, room) == [(BOB, reply.position)]
+    await room.reads(BOB, reply, thread=root.event.event_id)
+    assert await notified(transactions, room) == []

@@ -118,3 +118,59 @@ async def test_tags_are_for_oneself(method: str) -> None:
     client = PersonalServer().client
     assert (await client.request(method, f"{TAGS}/u.work", {}, token=BOB)).status == 403
     assert (await client.request("GET", TAGS, token=BOB)).status == 403
+
+
+# --- deletion, as in MSC3391
+
+DELETION = f"/_matrix/client/unstable/org.matrix.msc3391/user/{ALICE}"
+DELETED_PATHS = [
+    (f"{DELETION}/account_data/m.direct", GLOBAL),
+    (f"{DELETION}/rooms/!room:hs/account_data/m.direct", IN_ROOM),
+]
+
+
+@pytest.mark.parametrize(("deletion", "path"), DELETED_PATHS)
+async def test_data_is_deleted(deletion: str, path: str) -> None:
+    client = PersonalServer().client
+    await client.request("PUT", path, {"a": 1}, token=ALICE)
+    for _ in range(2):
+        done = await client.request("DELETE", deletion, token=ALICE)
+        assert (done.status, done.json) == (200, {})
+        gone = await client.request("GET", path, token=ALICE)
+        assert (gone.status, gone.json["errcode"]) == (404, "M_NOT_FOUND")
+    await client.request("PUT", path, {"a": 2}, token=ALICE)
+    assert (await client.request("GET", path, token=ALICE)).json == {"a": 2}
+
+
+@pytest.mark.parametrize("path", [GLOBAL, IN_ROOM])
+async def test_an_empty_object_is_as_good_as_none(path: str) -> None:
+    client = PersonalServer().client
+    await client.request("PUT", path, {"a": 1}, token=ALICE)
+    assert (await client.request("PUT", path, raw_body=b" {\n} ", token=ALICE)).json == {}
+    gone = await client.request("GET", path, token=ALICE)
+    assert (gone.status, gone.json["errcode"]) == (404, "M_NOT_FOUND")
+
+
+@pytest.mark.parametrize(("deletion", "path"), DELETED_PATHS)
+async def test_nobody_deletes_the_data_of_others(deletion: str, path: str) -> None:
+    client = PersonalServer().client
+    await client.request("PUT", path, {"a": 1}, token=ALICE)
+    refused = await client.request("DELETE", deletion, token=BOB)
+    assert (refused.status, refused.json["errcode"]) == (403, "M_FORBIDDEN")
+    assert (await client.request("DELETE", deletion)).status == 401
+    assert (await client.request("GET", path, token=ALICE)).json == {"a": 1}
+
+
+@pytest.mark.parametrize("type", ["m.fully_read", "m.push_rules"])
+@pytest.mark.parametrize("where", ["", "/rooms/!room:hs"])
+async def test_data_that_the_server_manages_is_not_deleted(type: str, where: str) -> None:
+    client = PersonalServer().client
+    refused = await client.request("DELETE", f"{DELETION}{where}/account_data/{type}", token=ALICE)
+    assert (refused.status, refused.json["errcode"]) == (405, "M_BAD_JSON")
+
+
+@pytest.mark.parametrize("path", ["rooms/room/account_data/m.direct", "account_data/" + "x" * 256])
+async def test_what_is_deleted_must_have_a_name(path: str) -> None:
+    client = PersonalServer().client
+    refused = await client.request("DELETE", f"{DELETION}/{path}", token=ALICE)
+    assert (refused.status, refused.json["errcode"]) == (400, "M_INVALID_PARAM")

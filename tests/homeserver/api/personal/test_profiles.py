@@ -41,9 +41,11 @@ async def test_a_field_is_set_read_by_anyone_and_deleted(name: str, value: Any) 
 
 async def test_fields_have_the_path_of_their_proposal_as_well() -> None:
     client = (await a_server()).client
-    path = f"/_matrix/client/unstable/uk.tcpip.msc4133/profile/{ALICE}/m.tz"
+    profile = f"/_matrix/client/unstable/uk.tcpip.msc4133/profile/{ALICE}"
+    path = f"{profile}/m.tz"
     assert (await client.request("PUT", path, {"m.tz": "UTC"}, token=ALICE)).json == {}
     assert (await client.request("GET", path)).json == {"m.tz": "UTC"}
+    assert (await client.request("GET", profile)).json == {"m.tz": "UTC"}
     assert (await client.request("DELETE", path, token=ALICE)).json == {}
 
 

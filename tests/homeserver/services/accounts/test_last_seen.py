@@ -21,11 +21,13 @@ class UnsteadyDevices:
 
     def __init__(self) -> None:
         self.is_down = False
+        self.writes = 0
         self.written: list[DeviceSeen] = []
 
     async def seen(self, sightings: Sequence[DeviceSeen]) -> None:
         if self.is_down:
             raise DatabaseDown("gone")
+        self.writes += 1
         self.written += sightings
 
     async def devices(self, user_id: UserId) -> list[Device]:
@@ -57,6 +59,21 @@ def test_many_devices_are_written_together() -> None:
         DeviceSeen(ALICE, DeviceId("PHONE"), 3, "192.0.2.2", "p"),
         DeviceSeen(ALICE, DeviceId("TABLET"), 2, "192.0.2.1", "t"),
     ]
+
+
+def test_a_thousand_requests_take_one_write_a_minute() -> None:
+    store, clock = UnsteadyDevices(), FakeClock()
+    last_seen = LastSeen(store, clock)
+    for number in range(1000):
+        last_seen.note(PHONE if number % 2 else TABLET, "192.0.2.1", "p", number)
+        clock.advance(0.1)
+    assert store.writes == 1
+    clock.advance(60)
+    assert store.writes == 2
+    assert {(seen.device_id, seen.ts) for seen in store.written[-2:]} == {
+        ("TABLET", 998),
+        ("PHONE", 999),
+    }
 
 
 def test_nothing_is_written_while_nobody_is_seen() -> None:
