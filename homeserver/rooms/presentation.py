@@ -88,6 +88,8 @@ def event_json(
         and event.sender == reader.user_id
     ):
         unsigned.append(b'"transaction_id":' + encode(stored.txn_id))
+    elif stored.delay_id is not None and event.sender == reader.user_id:
+        unsigned.append(b'"org.matrix.msc4140.delay_id":' + encode(stored.delay_id))
     relations = _relations(surroundings, now_ms, reader, room_id)
     if relations:
         unsigned.append(b'"m.relations":{%s}' % b",".join(relations))

@@ -274,7 +274,7 @@ def _is_personal(
         return True
     user_id, device_id = session.user_id, window.device_id
     if any(
-        e.txn_id is not None and e.device_id == device_id and e.event.sender == user_id
+        e.txn_id is not None and e.device_id in (device_id, "") and e.event.sender == user_id
         for e in events
     ):
         return True

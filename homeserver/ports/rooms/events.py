@@ -32,6 +32,10 @@ def shard_of_nid(nid: int) -> int:
     return nid & (1 << SHARD_BITS) - 1
 
 
+DELAYED = "delayed event "
+"""What the transaction of an event that was sent later begins with, before its delay ID."""
+
+
 class Standing(enum.IntEnum):
     """What became of an event. Only accepted events are in the timeline.
 
@@ -99,6 +103,13 @@ class StoredEvent:
             # The room was in the state before it, and so also in the one after it.
             return StateAt(self.position)
         return StateAt(self.state_position, {self.event.state_map_key(): self.nid})
+
+    @property
+    def delay_id(self) -> str | None:
+        """The delay ID under which the event was scheduled (MSC4140), if it was."""
+        if self.txn_id is not None and not self.device_id and self.txn_id.startswith(DELAYED):
+            return self.txn_id.removeprefix(DELAYED)
+        return None
 
     @property
     def order(self) -> tuple[int, int]:

@@ -1,4 +1,4 @@
-"""What the floors above ask of storage to order and filter many rooms that are not in memory."""
+"""What the floors above ask of storage about what happened in rooms, and of what kind they are."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class RoomKind(NamedTuple):
 
 
 class RoomActivityStore(Protocol):
-    """When something happened in rooms, and of what kind they are; one query for all of them."""
+    """What happened in rooms last, and of what kind they are; one query for all of them."""
 
     async def last_events(self, room_nids: Sequence[int]) -> list[LastEvent]:
         """The newest event of each room."""
@@ -37,6 +37,11 @@ class RoomActivityStore(Protocol):
 
     async def events(self, event_nids: Sequence[int]) -> list[LastEvent]:
         """Single events, by number."""
+        ...
+
+    async def emptied_places(self, room_nid: int, after: int, until: int) -> list[tuple[str, str]]:
+        """The places of a room's state (type, state key) that something held until a position in
+        (after, until], and nothing at the end."""
         ...
 
     async def kinds(self, room_nids: Sequence[int]) -> list[RoomKind]:

@@ -18,6 +18,7 @@ from homeserver.domain.identifiers import EventId, UserId
 from homeserver.domain.requester import Requester
 from homeserver.ports.accounts.accounts import AccountStore
 from homeserver.ports.calls.delayed_events import DelayedEvent
+from homeserver.ports.rooms.events import DELAYED
 from homeserver.rooms.actor import NewEvent
 from homeserver.rooms.directory import RoomDirectory
 from homeserver.rooms.view import MEMBER
@@ -108,4 +109,4 @@ class DelayedSending:
 
 
 def _transaction(delayed: DelayedEvent) -> str:
-    return f"delayed event {delayed.delay_id}"
+    return DELAYED + delayed.delay_id

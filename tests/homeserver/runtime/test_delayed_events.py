@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import pytest
@@ -55,3 +56,26 @@ async def test_a_delayed_event_is_sent_once_however_often_the_server_is_killed(
         await says_later(alice, room_id, "end", 1)
 
         assert await until_said(alice, room_id, "end") == ["bye", "end"]
+
+
+async def test_the_sender_alone_recognises_what_was_sent_for_them(tmp_path: Path) -> None:
+    async with ServerProcess(tmp_path) as server, Homeserver(server.url) as homeserver:
+        alice = await register_openly(homeserver, "alice")
+        bob = await register_openly(homeserver, "bob")
+        room_id = await alice.create_room(preset="public_chat")
+        await bob.join(room_id)
+        await says_later(alice, room_id, "later", 1)
+        await until_said(alice, room_id, "later")
+
+        def delay_ids(timeline: list[dict[str, Any]]) -> list[str | None]:
+            return [
+                event["unsigned"].get("org.matrix.msc4140.delay_id")
+                for event in timeline
+                if event["type"] == "m.room.message"
+            ]
+
+        of_alice = (await alice.messages(room_id))["chunk"]
+        synced = (await alice.sync())["rooms"]["join"][room_id]["timeline"]["events"]
+        assert delay_ids(of_alice) != [None]
+        assert delay_ids(of_alice) == delay_ids(synced)
+        assert delay_ids((await bob.messages(room_id))["chunk"]) == [None]
