@@ -35,6 +35,13 @@ class Response:
     headers: dict[str, str]
 
 
+class SentHeaders(dict[str, str]):
+    """See :class:`homeserver.http.request.RequestHeaders`. Values of one name are in lines."""
+
+    def get_all(self, name: str, /) -> list[str]:
+        return self[name].split("\n") if name in self else []
+
+
 def make_request(
     method: str,
     target: str,
@@ -51,7 +58,7 @@ def make_request(
     path, _, query_string = target.partition("?")
     if raw_body is None:
         raw_body = b"" if json_body is None else json.dumps(json_body).encode()
-    sent = {name.lower(): value for name, value in (headers or {}).items()}
+    sent = SentHeaders((name.lower(), value) for name, value in (headers or {}).items())
     if token is not None:
         sent["authorization"] = f"Bearer {token}"
     return Request(

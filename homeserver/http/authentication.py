@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from homeserver.domain.errors import Unauthorized
+from homeserver.domain.identifiers import ServerName
 from homeserver.domain.requester import Requester
-from homeserver.http.request import RequestHeaders
+from homeserver.http.request import Request, RequestHeaders
 
 
 class Authenticator(Protocol):
@@ -23,6 +25,23 @@ class Authenticator(Protocol):
     def note_use(self, requester: Requester, address: str, user_agent: str, now_ms: int) -> None:
         """Remember when and from where a session was last seen. Does no I/O."""
         ...
+
+
+class OriginAuthenticator(Protocol):
+    """Tells which server makes a request, by what it signed."""
+
+    async def authenticate(self, request: Request) -> ServerName:
+        """The server that makes a request. Raises Unauthorized, Forbidden for servers that are not
+        talked to, LimitExceeded for addresses that are about too many unknown ones, and what is
+        wrong with the body."""
+        ...
+
+
+class NoOrigins:
+    """See :class:`OriginAuthenticator`. For a surface without operations for servers."""
+
+    async def authenticate(self, request: Request) -> ServerName:
+        raise Unauthorized("This server takes no requests of other servers")
 
 
 def bearer_token(headers: RequestHeaders, query_token: str | None) -> str | None:

@@ -18,7 +18,12 @@ from homeserver.domain.errors import (
     TooLarge,
 )
 from homeserver.http.answers import Answer, error_answer
-from homeserver.http.authentication import Authenticator, bearer_token
+from homeserver.http.authentication import (
+    Authenticator,
+    NoOrigins,
+    OriginAuthenticator,
+    bearer_token,
+)
 from homeserver.http.limits import RequestLimits
 from homeserver.http.request import Request
 from homeserver.http.router import Router
@@ -37,13 +42,25 @@ class Dispatcher:
         authenticator: Authenticator,
         limits: RequestLimits,
         observe: Callable[[Route | None, str, int, float], None],
+        origins: OriginAuthenticator | None = None,
     ) -> None:
         self.router = router
         self.limits = limits
         self._authenticator = authenticator
+        self._origins = origins or NoOrigins()
         self._rates = limits.rates
         self._shedding = limits.shedding
         self.observe = observe
+
+    def restricted(self, serves: Callable[[Route], bool]) -> Dispatcher:
+        """A dispatcher that knows some of the routes only."""
+        return Dispatcher(
+            Router(route for route in self.router.routes if serves(route)),
+            self._authenticator,
+            self.limits,
+            self.observe,
+            self._origins,
+        )
 
     async def answer(self, route: Route, request: Request) -> Answer:
         """The answer to a routed request, errors included.
@@ -53,8 +70,8 @@ class Dispatcher:
         try:
             self._shedding.check(route.rate)
             await self._authorise(route, request)
-            if not route.streams_body and request.content_length > self.limits.max_body_bytes:
-                raise TooLarge()
+            if request.content_length and not route.streams_body:
+                self._check_length(route, request)
             if route.body is None:
                 return await route.handler(request)
             return await route.handler(request, request.body_as(route.body))
@@ -62,6 +79,18 @@ class Dispatcher:
             raise
         except Exception as error:
             return error_answer(self._as_matrix_error(error, request))
+
+    def max_body_bytes(self, route: Route) -> int:
+        """How large the JSON of an operation may be."""
+        if route.max_body_bytes is not None:
+            return route.max_body_bytes
+        if route.access is Access.FEDERATION:
+            return self.limits.max_signed_body_bytes
+        return self.limits.max_body_bytes
+
+    def _check_length(self, route: Route, request: Request) -> None:
+        if request.content_length > self.max_body_bytes(route):
+            raise TooLarge()
 
     def _as_matrix_error(self, error: Exception, request: Request) -> MatrixError:
         if isinstance(error, MatrixError):
@@ -80,6 +109,13 @@ class Dispatcher:
     async def _authorise(self, route: Route, request: Request) -> None:
         if route.access is Access.PUBLIC:
             self._spend(route, request.address)
+            return
+        if route.access is Access.FEDERATION:
+            # What is signed includes the body, which has to be read first.
+            self._check_length(route, request)
+            origin = await self._origins.authenticate(request)
+            request.authenticate_origin(origin)
+            self._spend(route, origin)
             return
         token = bearer_token(
             request.headers,

@@ -23,10 +23,12 @@ UNLOADED: Final = Shedding(_no_lag, 1, 1)
 class RequestLimits:
     """The limits of requests: how often, how large, how deep, and while how much is going on.
 
-    ``max_body_bytes`` is for JSON; uploads have a limit of their own.
+    ``max_body_bytes`` is for JSON of clients, ``max_signed_body_bytes`` for that of other servers;
+    uploads have a limit of their own.
     """
 
     rates: RateLimiter
     max_body_bytes: int
     json_depth: int = DEFAULT_JSON_DEPTH
+    max_signed_body_bytes: int = 10_485_760
     shedding: Shedding = UNLOADED

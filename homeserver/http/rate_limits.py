@@ -54,3 +54,11 @@ class RateLimiter:
         self._buckets.move_to_end(key)
         if len(self._buckets) > self._capacity:
             self._buckets.popitem(last=False)
+
+    def give_back(self, rate_class: RateClass, who: str, cost: float = 1.0) -> None:
+        """Put into the bucket again what was taken for an action that turned out to be free."""
+        bucket = self._buckets.get((rate_class, who))
+        if bucket is not None:
+            level, then = bucket
+            burst = self._rates[rate_class].burst
+            self._buckets[rate_class, who] = (min(burst, level + cost), then)

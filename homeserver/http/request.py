@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, BinaryIO, Final, Protocol, TypeVar
 from urllib.parse import unquote_plus
 
 import msgspec
 
-from homeserver.domain.errors import BadJson, InvalidParam, MissingParam, MissingToken, NotJson
-from homeserver.domain.identifiers import DeviceId, UserId
+from homeserver.domain.errors import (
+    BadJson,
+    InvalidParam,
+    MissingParam,
+    MissingToken,
+    NotJson,
+    Unauthorized,
+)
+from homeserver.domain.identifiers import DeviceId, ServerName, UserId
 from homeserver.domain.requester import Requester
 from homeserver.http.json_depth import is_deeper
 
@@ -20,10 +28,14 @@ Model = TypeVar("Model", bound=msgspec.Struct)
 
 
 class RequestHeaders(Protocol):
-    """The headers of a request, by lower-case name. A dict will do."""
+    """The headers of a request, by lower-case name."""
 
     def get(self, name: str, /) -> str | None:
         """The last value of a header."""
+        ...
+
+    def get_all(self, name: str, /) -> Sequence[str]:
+        """Every value of a header, in order."""
         ...
 
 
@@ -32,12 +44,14 @@ class Request:
 
     ``parameters`` holds the values of the path template, percent-decoded. ``content`` is the body,
     spooled to disk when large; JSON in it may nest ``json_depth`` deep. ``address`` is the client's
-    IP address.
+    IP address. ``raw_target`` is path and query as they arrived; by default as they are here.
     """
 
     __slots__ = (
-        "_body",
+        "_object",
+        "_origin",
         "_query",
+        "_raw_target",
         "_requester",
         "address",
         "content",
@@ -66,6 +80,7 @@ class Request:
         received_ms: int,
         id: str,
         json_depth: int = DEFAULT_JSON_DEPTH,
+        raw_target: bytes | None = None,
     ) -> None:
         self.method = method
         self.path = path
@@ -78,8 +93,11 @@ class Request:
         self.received_ms = received_ms
         self.id = id
         self.json_depth = json_depth
+        self._raw_target = raw_target
         self._query: dict[str, list[str]] | None = None
+        self._object: dict[str, Any] | None = None
         self._requester: Requester | None = None
+        self._origin: ServerName | None = None
 
     @property
     def requester(self) -> Requester:
@@ -96,6 +114,24 @@ class Request:
     def authenticate_as(self, requester: Requester) -> None:
         """Note who makes the request (called once, by the dispatcher)."""
         self._requester = requester
+
+    @property
+    def origin(self) -> ServerName:
+        """The server that makes the request; Unauthorized on an operation for anybody else."""
+        if self._origin is None:
+            raise Unauthorized()
+        return self._origin
+
+    def authenticate_origin(self, origin: ServerName) -> None:
+        """Note which server makes the request (called once, by the dispatcher)."""
+        self._origin = origin
+
+    @property
+    def target(self) -> str:
+        """The path and the query as they arrived, which is what servers sign."""
+        if self._raw_target is not None:
+            return self._raw_target.decode("ascii")
+        return f"{self.path}?{self.query_string}" if self.query_string else self.path
 
     @property
     def user_id(self) -> UserId:
@@ -139,11 +175,16 @@ class Request:
         return decoded
 
     def body_object(self) -> dict[str, Any]:
-        """The JSON body, which must be an object; no body counts as {}. NotJson, BadJson."""
-        value = self._decode(_any_value)
-        if not isinstance(value, dict):
-            raise BadJson("The body must be a JSON object")
-        return value
+        """The JSON body, which must be an object; no body counts as {}. NotJson, BadJson.
+
+        It is decoded once: whoever asks again gets the same dict.
+        """
+        if self._object is None:
+            value = self._decode(_any_value)
+            if not isinstance(value, dict):
+                raise BadJson("The body must be a JSON object")
+            self._object = value
+        return self._object
 
     def _decode(self, decoder: msgspec.json.Decoder[Any]) -> Any:
         body = self.body_bytes() or b"{}"

@@ -26,6 +26,7 @@ class Access(enum.Enum):
     OPTIONAL = "anyone; a token, if sent, must be valid"
     USER = "users, but not guests"
     GUEST = "users and guests"
+    FEDERATION = "other servers, which sign their requests"
 
 
 class RateClass(enum.Enum):
@@ -43,6 +44,7 @@ class RateClass(enum.Enum):
     SEARCH = "search"
     EPHEMERAL = "ephemeral"
     PROFILE = "profile"
+    FEDERATION = "federation"
     NONE = "none"
 
     # Members are equal to themselves alone, and looked up several times a request.
@@ -56,7 +58,8 @@ class Route:
     ``paths`` are templates such as ``/_matrix/client/v3/rooms/{roomId}/join``, one for each version
     it is served under. With ``body`` the handler receives the request's JSON as that model.
     ``section`` names where the specification (or a proposal) describes it. ``streams_body`` is for
-    uploads: the body is not JSON, and the media limit holds instead of the general one.
+    uploads: the body is not JSON, and the media limit holds instead of the general one;
+    ``max_body_bytes`` is for other bodies that may be larger, or must be smaller, than most.
     """
 
     method: str
@@ -67,6 +70,7 @@ class Route:
     section: str
     body: type[msgspec.Struct] | None = None
     streams_body: bool = False
+    max_body_bytes: int | None = None
 
 
 class Api(Protocol):
@@ -87,6 +91,7 @@ def route(
     access: Access = ...,
     rate: RateClass = ...,
     streams_body: bool = ...,
+    max_body_bytes: int | None = ...,
 ) -> Route: ...
 
 
@@ -100,6 +105,7 @@ def route(
     body: type[Body],
     access: Access = ...,
     rate: RateClass = ...,
+    max_body_bytes: int | None = ...,
 ) -> Route: ...
 
 
@@ -113,9 +119,10 @@ def route(
     rate: RateClass = RateClass.GENERAL,
     body: type[Any] | None = None,
     streams_body: bool = False,
+    max_body_bytes: int | None = None,
 ) -> Route:
     """A :class:`Route`; the types tie the handler's second argument to ``body``."""
-    return Route(method, paths, handler, access, rate, section, body, streams_body)
+    return Route(method, paths, handler, access, rate, section, body, streams_body, max_body_bytes)
 
 
 def client(path: str, *versions: str) -> tuple[str, ...]:

@@ -74,6 +74,10 @@ class RequestHeaders:
         values = self._headers.getRawHeaders(name.encode())
         return values[-1].decode("utf-8", "replace") if values else None
 
+    def get_all(self, name: str, /) -> list[str]:
+        values = self._headers.getRawHeaders(name.encode(), [])
+        return [value.decode("utf-8", "replace") for value in values]
+
 
 class HttpRequest(http.Request):
     """One request on a connection."""
@@ -135,7 +139,7 @@ class HttpRequest(http.Request):
         route, _ = dispatcher.router.find(method.decode("ascii", "replace"), path)
         if route.streams_body:
             return self._factory.max_upload_bytes
-        return dispatcher.limits.max_body_bytes
+        return dispatcher.max_body_bytes(route)
 
     def _set_read_bytes(self, size: int) -> None:
         # Of Twisted's TCP transport; others, such as that of TLS, do not mind.
@@ -208,6 +212,7 @@ class HttpRequest(http.Request):
             received_ms=int(time.time() * 1000),
             id=f"{next(_request_numbers):x}",
             json_depth=dispatcher.limits.json_depth,
+            raw_target=self.uri,
         )
         self._deferred = Deferred.fromCoroutine(dispatcher.answer(route, request))
         self._deferred.addCallback(self._send).addErrback(self._failed)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import socket
 from typing import Any, Final
 
+from homeserver.http.dispatch import Dispatcher
 from homeserver.http.transport import MatrixFactory
 from homeserver.runtime.config import Config, ConfigError
 from homeserver.runtime.config.sections import Listener
+from homeserver.runtime.resources import is_served
 from homeserver.runtime.wiring import Server
 
 STALLED_SECONDS: Final = 60
@@ -24,7 +26,7 @@ def listen(config: Config, reactor: Any, server: Server) -> list[Any]:
     ports = []
     for number, listener in enumerate(config.server.listeners):
         factory = MatrixFactory(
-            server.dispatcher,
+            _dispatcher(server, listener),
             reactor,
             max_upload_bytes=max(config.media.max_upload_bytes, config.limits.request_body_bytes),
             in_flight=server.in_flight,
@@ -50,6 +52,11 @@ def listen(config: Config, reactor: Any, server: Server) -> list[Any]:
     return ports
 
 
+def _dispatcher(server: Server, listener: Listener) -> Dispatcher:
+    """The operations of the server, as far as they belong to the listener."""
+    return server.dispatcher.restricted(lambda route: is_served(route, listener.resources))
+
+
 def accept(ports: list[Any]) -> None:
     """Begin to accept connections."""
     for port in ports:
@@ -70,7 +77,7 @@ def _secured(factory: MatrixFactory, listener: Listener, reactor: Any, key: str)
     # Only now: OpenSSL takes memory that a server behind a gateway does not need.
     from twisted.protocols.tls import TLSMemoryBIOFactory
 
-    from homeserver.runtime.tls import server_context
+    from homeserver.runtime.tls import ServerCertificate
 
-    context = server_context(listener.tls_certificate, listener.tls_private_key, key)
-    return TLSMemoryBIOFactory(context, isClient=False, wrappedFactory=factory, clock=reactor)
+    certificate = ServerCertificate(listener.tls_certificate, listener.tls_private_key, key)
+    return TLSMemoryBIOFactory(certificate, isClient=False, wrappedFactory=factory, clock=reactor)

@@ -39,6 +39,8 @@ class Metrics:
     """Requests answered, by route, method and status."""
     request_seconds: Histogram
     """Time from a request's arrival to its answer, by route."""
+    outbound_requests: Counter
+    outbound_seconds: Histogram
     log_position: Gauge
     """The last committed position, by shard."""
     batch_entries: Histogram
@@ -75,6 +77,11 @@ class Metrics:
         children[0].inc()
         children[1].observe(seconds)
 
+    def observe_outbound(self, outcome: str, seconds: float) -> None:
+        """Count a request that this server made, by what became of it."""
+        self.outbound_requests.labels(outcome).inc()
+        self.outbound_seconds.observe(seconds)
+
     def observe_commit(self, entries: int, seconds: float) -> None:
         """Count a committed batch."""
         self.batch_entries.observe(entries)
@@ -107,6 +114,18 @@ def create_metrics(registry: CollectorRegistry) -> Metrics:
             "myelin_request_seconds",
             "Time from a request's arrival to its answer",
             ("route",),
+            buckets=_REQUEST_SECONDS,
+            registry=registry,
+        ),
+        outbound_requests=Counter(
+            "myelin_outbound_requests",
+            "Requests to other servers, by outcome",
+            ("outcome",),
+            registry=registry,
+        ),
+        outbound_seconds=Histogram(
+            "myelin_outbound_seconds",
+            "Time that other servers took",
             buckets=_REQUEST_SECONDS,
             registry=registry,
         ),

@@ -1,7 +1,8 @@
-"""Other servers: their keys and ours, and who is let in."""
+"""Other servers: the way to them, their keys and ours, and who is let in."""
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
 
 import attrs
@@ -16,14 +17,70 @@ from federation.keys.key_sources import Notary, NotarySource, OriginSource, Remo
 from federation.keys.notary import KeyNotary
 from federation.keys.own_keys import OwnKeys, RetiredKey
 from federation.keys.signature_checker import SignatureChecker
+from federation.transport.destination_health import DestinationHealth
+from federation.transport.discovery import Discovery
+from federation.transport.federation_client import ClientSettings, FederationClient, Reach
+from federation.transport.name_lookups import NameLookups
+from federation.transport.outbound_http import OutboundHttp
+from federation.transport.request_signing import RequestSigner
+from federation.transport.trust import Trust
+from federation.transport.well_known import Lifetimes, WellKnown
+from homeserver.domain.address_ranges import AddressRanges
 from homeserver.domain.federation_peers import FederationPeers
 from homeserver.domain.identifiers import ServerName
 from homeserver.http.routes import Api
 from homeserver.runtime.version import program_version
 from homeserver.runtime.wiring.foundation import Foundation
+from storage.federation.destinations import SqlDestinationStore
 from storage.federation.server_keys import SqlServerKeyStore
 
 SIGNATURE_THREADS = 2
+
+
+@attrs.frozen
+class FederationTransport:
+    """The way to other servers."""
+
+    http: OutboundHttp
+    peers: FederationPeers
+    health: DestinationHealth
+    client: FederationClient
+
+
+def build_federation_transport(on: Foundation) -> FederationTransport:
+    """What every request to another server goes through."""
+    config, clock = on.config.federation, on.clock
+    lookups = NameLookups(on.reactor, clock)
+    http = OutboundHttp(
+        on.reactor,
+        clock,
+        lookups,
+        AddressRanges(config.denied_ranges, config.allowed_ranges),
+        Trust(config.ca_file, config.verify_tls),
+        observe=on.metrics.observe_outbound,
+    )
+    lifetimes = Lifetimes(
+        default_seconds=config.well_known_seconds,
+        max_seconds=config.well_known_max_seconds,
+        max_error_seconds=config.well_known_error_seconds,
+    )
+    discovery = Discovery(lookups, WellKnown(http, clock, random.random, lifetimes), random.random)
+    health = DestinationHealth(SqlDestinationStore(on.log), clock, random.random)
+    allowed = config.allow_servers if config.enabled else ()
+    peers = FederationPeers(allowed, config.deny_servers)
+    client = FederationClient(
+        RequestSigner(on.server_name, on.signing_key),
+        Reach(peers, discovery, health),
+        http,
+        clock,
+        ClientSettings(
+            f"Myelin/{program_version()}",
+            config.timeout_seconds,
+            config.max_response_bytes,
+            config.parallel_requests,
+        ),
+    )
+    return FederationTransport(http, peers, health, client)
 
 
 @attrs.frozen

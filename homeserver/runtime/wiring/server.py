@@ -11,6 +11,7 @@ from homeserver.http.limits import RequestLimits
 from homeserver.http.overload import Shedding
 from homeserver.http.router import Router
 from homeserver.http.routes import Api
+from homeserver.ports.federation.remote_rooms import NoRemoteRooms
 from homeserver.runtime.config import Config
 from homeserver.runtime.in_flight import InFlight
 from homeserver.runtime.reactor_lag import ReactorLag
@@ -22,6 +23,11 @@ from homeserver.runtime.wiring.encryption import (
     DeviceGround,
     build_device_ground,
     build_encryption,
+)
+from homeserver.runtime.wiring.federation import (
+    FederationTransport,
+    build_federation_keys,
+    build_federation_transport,
 )
 from homeserver.runtime.wiring.foundation import Foundation, lay_foundation
 from homeserver.runtime.wiring.media import MediaArea, build_media
@@ -48,6 +54,7 @@ class Server:
     devices: DeviceGround
     media: MediaArea
     calls: CallsArea
+    remote: FederationTransport
     syncing: SyncArea
     lag: ReactorLag
 
@@ -60,6 +67,7 @@ class Server:
         """Read what must be in memory, and resume what was under way."""
         self.lag.start()
         await self.rooms.push_rules.load()
+        await self.remote.health.load()
         await self.devices.traces.resume()
         await self.accounts.deactivation.resume()
         await self.personal.propagation.resume()
@@ -71,6 +79,8 @@ class Server:
         self.personal.propagation.stop()
         await self.calls.due_events.stop()
         await self.media.stop()
+        await self.remote.health.flush()
+        await self.remote.http.close()
         await self.accounts.last_seen.flush()
         await self.on.log.drained()
         self.on.database.close()
@@ -80,13 +90,14 @@ def build(config: Config, reactor: Any) -> Server:
     """Put a server together. Raises ConfigError."""
     on = lay_foundation(config, reactor)
     rooms = build_rooms(on)
+    remote_rooms = NoRemoteRooms()
     account_store = SqlAccountStore(on.log)
     personal = build_personal(on, rooms, account_store)
     devices = build_device_ground(on, rooms)
     accounts = build_accounts(
         on,
         account_store,
-        Departures(rooms.directory),
+        Departures(rooms.directory, remote_rooms),
         AccountFollowers(personal.profiles, devices.traces),
     )
     media = build_media(on)
@@ -99,7 +110,11 @@ def build(config: Config, reactor: Any) -> Server:
         Defaults(default_push_rules, personal.presence.event),
         devices.lists,
     )
-    conversations = build_conversations(on, rooms, personal, syncing.history, account_store)
+    conversations = build_conversations(
+        on, rooms, personal, syncing.history, account_store, remote_rooms
+    )
+    remote = build_federation_transport(on)
+    keys = build_federation_keys(on, remote.client, remote.peers, remote.health.note_inbound)
     apis: list[Api] = [
         *build_discovery(on),
         *accounts.apis,
@@ -109,6 +124,8 @@ def build(config: Config, reactor: Any) -> Server:
         *media.apis,
         *syncing.apis,
     ]
+    if config.federation.enabled:
+        apis += keys.apis
     lag = ReactorLag(on.clock, on.metrics.observe_reactor_lag)
     limits = RequestLimits(
         rates=on.limiter,
@@ -126,6 +143,7 @@ def build(config: Config, reactor: Any) -> Server:
         accounts.authentication,
         limits,
         on.metrics.observe_request,
+        keys.authentication,
     )
     return Server(
         dispatcher=dispatcher,
@@ -137,6 +155,7 @@ def build(config: Config, reactor: Any) -> Server:
         devices=devices,
         media=media,
         calls=conversations.calls,
+        remote=remote,
         syncing=syncing,
         lag=lag,
     )

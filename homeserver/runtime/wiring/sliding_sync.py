@@ -79,7 +79,7 @@ def build_sliding_sync(
     )
     teller = RoomTeller(
         directory,
-        RoomNewsReader(directory, reading.visibility),
+        RoomNewsReader(directory, activity_store, reading.visibility),
         RoomWriter(directory, reading.presenter, BumpStamps(activity_store), clock),
         reading.unread,
     )

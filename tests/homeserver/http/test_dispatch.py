@@ -10,8 +10,8 @@ import pytest
 from structlog.testing import capture_logs
 from twisted.internet.defer import CancelledError, Deferred
 
-from homeserver.domain.errors import Forbidden, UnknownToken, UserLocked
-from homeserver.domain.identifiers import DeviceId, UserId
+from homeserver.domain.errors import Forbidden, MissingToken, Unauthorized, UnknownToken, UserLocked
+from homeserver.domain.identifiers import DeviceId, ServerName, UserId
 from homeserver.domain.requester import Requester
 from homeserver.http.answers import Answer, ok
 from homeserver.http.dispatch import Dispatcher
@@ -53,6 +53,16 @@ class Tokens:
 
     def note_use(self, requester: Requester, address: str, user_agent: str, now_ms: int) -> None:
         self.used.append((requester, address, user_agent))
+
+
+class Origins:
+    """See :class:`homeserver.http.authentication.OriginAuthenticator`: a server says its name."""
+
+    async def authenticate(self, request: Request) -> ServerName:
+        name = request.headers.get("authorization")
+        if name is None:
+            raise Unauthorized()
+        return ServerName(name)
 
 
 class Named(msgspec.Struct):
@@ -328,6 +338,67 @@ async def test_a_fault_of_the_server_is_logged_and_not_shown(server: Server) -> 
     assert response.json == {"errcode": "M_UNKNOWN", "error": "Internal server error"}
     (line,) = logs
     assert (line["event"], line["path"], line["exc_info"]) == ("request_failed", "/PUBLIC", fault)
+
+
+# --- requests of other servers
+
+
+def surface_for_servers(origins: Origins | None) -> Callable[[Request], Deferred[Answer]]:
+    class Federation(Surface):
+        async def who(self, request: Request) -> Answer:
+            return ok({"origin": request.origin})
+
+    surface = Federation()
+    limits = RequestLimits(RateLimiter({RateClass.GENERAL: Rate(1, 2)}, lambda: 0.0), 100)
+    dispatcher = Dispatcher(Router(surface.routes()), Tokens(), limits, lambda *_: None, origins)
+    route, _ = dispatcher.router.find("GET", "/FEDERATION")
+    return lambda request: Deferred.fromCoroutine(dispatcher.answer(route, request))
+
+
+async def test_handlers_know_which_server_asks() -> None:
+    ask = surface_for_servers(Origins())
+    request = make_request("GET", "/FEDERATION", headers={"Authorization": "hs.example"})
+    assert (await ask(request)).body == b'{"origin":"hs.example"}'
+    with pytest.raises(MissingToken):
+        _ = request.requester
+    assert (await ask(make_request("GET", "/FEDERATION"))).status == 401
+
+
+async def test_servers_have_budgets() -> None:
+    ask = surface_for_servers(Origins())
+    found = []
+    for name in ("a.example", "a.example", "a.example", "b.example"):
+        headers = {"Authorization": name}
+        found.append((await ask(make_request("GET", "/FEDERATION", headers=headers))).status)
+    assert found == [200, 200, 429, 200]
+
+
+async def test_servers_may_send_more_than_clients() -> None:
+    surface = Surface()
+    limits = RequestLimits(RateLimiter({}, lambda: 0.0), 100, max_signed_body_bytes=200)
+    dispatcher = Dispatcher(Router(surface.routes()), Tokens(), limits, lambda *_: None, Origins())
+    small = route("PUT", ("/small",), surface.who, section="", max_body_bytes=50)
+    routes = [*dispatcher.router.routes, small]
+    found = {each.paths[0]: dispatcher.max_body_bytes(each) for each in routes}
+    assert (found["/FEDERATION"], found["/USER"], found["/small"]) == (200, 100, 50)
+
+
+async def test_without_federation_no_server_is_believed() -> None:
+    ask = surface_for_servers(None)
+    response = await ask(make_request("GET", "/FEDERATION", headers={"Authorization": "a"}))
+    assert response.status == 401
+
+
+async def test_other_operations_have_no_origin() -> None:
+    with pytest.raises(Unauthorized):
+        _ = make_request("GET", "/PUBLIC").origin
+
+
+async def test_a_dispatcher_can_be_restricted() -> None:
+    limits = RequestLimits(RateLimiter({}, lambda: 0.0), 100)
+    whole = Dispatcher(Router(Surface().routes()), Tokens(), limits, lambda *_: None)
+    part = whole.restricted(lambda route: route.access is Access.PUBLIC)
+    assert {route.access for route in part.router.routes} == {Access.PUBLIC}
 
 
 # --- overload and cancellation

@@ -119,3 +119,20 @@ def test_what_was_refused_costs_nothing(denied: int) -> None:
     assert not any(allowed(limits) for _ in range(denied))
     clock.advance(1)
     assert allowed(limits)
+
+
+def test_what_is_given_back_can_be_spent_again() -> None:
+    limits = limiter(FakeClock(), burst=2)
+    assert [allowed(limits), allowed(limits), allowed(limits)] == [True, True, False]
+    limits.give_back(LOGIN, "a")
+    assert [allowed(limits), allowed(limits)] == [True, False]
+
+
+def test_no_more_is_given_back_than_a_bucket_holds() -> None:
+    limits = limiter(FakeClock(), burst=2)
+    assert allowed(limits)
+    for _ in range(5):
+        limits.give_back(LOGIN, "a")
+    assert [allowed(limits) for _ in range(3)] == [True, True, False]
+    limits.give_back(LOGIN, "somebody new")
+    limits.give_back(RateClass.SYNC, "a")  # not limited

@@ -1,0 +1,1 @@
+"""Keys that servers sign with: our own, and those of others."""
