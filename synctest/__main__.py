@@ -26,10 +26,12 @@ from synctest.runner import (
     started_server,
 )
 from synctest.scenarios.chat import Chat
+from synctest.scenarios.claims import Claims
 from synctest.scenarios.kill9 import Kill9
+from synctest.scenarios.mailbox import Mailbox
 from synctest.scenarios.restart import Restart
 
-NAMES = (Chat.name, Restart.name, Kill9.name)
+NAMES = (Chat.name, Restart.name, Kill9.name, Claims.name, Mailbox.name)
 
 
 @click.command()
@@ -44,7 +46,11 @@ NAMES = (Chat.name, Restart.name, Kill9.name)
     "--database", type=click.Choice(["sqlite", "postgres"]), default="sqlite", show_default=True
 )
 @click.option("--shared-secret", help="Register through this secret instead of m.login.dummy.")
-@click.option("--kills", default=100, show_default=True, help="How often kill9 kills.")
+@click.option(
+    "--kills", default=100, show_default=True, help="How often a scenario kills the server."
+)
+@click.option("--clients", default=200, show_default=True, help="Who claim keys in claims.")
+@click.option("--messages", default=10_000, show_default=True, help="To the device of mailbox.")
 @click.option("--seed", default=0, show_default=True, help="Of everything random.")
 @click.option("--keep-data", is_flag=True, help="Leave the data of the servers where it is.")
 @click.argument("names", nargs=-1, type=click.Choice(NAMES), metavar="[SCENARIO]...")
@@ -54,13 +60,24 @@ def main(
     database: str,
     shared_secret: str | None,
     kills: int,
+    clients: int,
+    messages: int,
     seed: int,
     keep_data: bool,
     names: Sequence[str],
 ) -> None:
-    """Check a homeserver from outside: chat, restart, kill9 (default: all that apply)."""
+    """Check a homeserver from outside: chat, restart, kill9, claims, mailbox.
+
+    By default, all that apply.
+    """
     register = register_with_secret(shared_secret) if shared_secret else register_openly
-    every: list[Scenario] = [Chat(seed=seed), Restart(seed=seed), Kill9(kills=kills, seed=seed)]
+    every: list[Scenario] = [
+        Chat(seed=seed),
+        Restart(seed=seed),
+        Kill9(kills=kills, seed=seed),
+        Claims(kills=kills, clients=clients, seed=seed),
+        Mailbox(kills=kills, messages=messages, seed=seed),
+    ]
     wanted = [scenario for scenario in every if not names or scenario.name in names]
     if target is not None:
         outcomes = asyncio.run(_on_target(wanted, Site(target, register), explicit=bool(names)))

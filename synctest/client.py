@@ -130,6 +130,30 @@ class Client:
         path = path_of("sendToDevice", event_type, txn_id or self.new_txn_id())
         await self._call("PUT", path, {"messages": messages})
 
+    # Keys
+
+    async def upload_keys(self, **keys: Mapping[str, Any]) -> JsonObject:
+        """Upload ``device_keys``, ``one_time_keys`` and ``fallback_keys`` of this device."""
+        return await self._call("POST", path_of("keys", "upload"), keys)
+
+    async def query_keys(self, user_ids: Iterable[str]) -> JsonObject:
+        """The keys of these users and of all their devices."""
+        body: JsonObject = {"device_keys": {user_id: [] for user_id in user_ids}}
+        return await self._call("POST", path_of("keys", "query"), body)
+
+    async def claim_keys(self, devices: Iterable[Client], algorithm: str) -> JsonObject:
+        """Claim a key of each of these devices: keys by key ID, by device ID, by user ID."""
+        wanted: dict[str, dict[str, str]] = {}
+        for device in devices:
+            wanted.setdefault(device.user_id, {})[device.device_id] = algorithm
+        answer = await self._call("POST", path_of("keys", "claim"), {"one_time_keys": wanted})
+        claimed: JsonObject = answer["one_time_keys"]
+        return claimed
+
+    async def upload_cross_signing_keys(self, keys: JsonObject) -> None:
+        """Publish the user's first cross-signing keys, for which no server asks the password."""
+        await self._call("POST", path_of("keys", "device_signing", "upload"), keys)
+
     # Sync
 
     async def sync(

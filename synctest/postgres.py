@@ -119,6 +119,13 @@ class PostgresCluster:
                 raise PostgresUnavailable(f"PostgreSQL did not start:\n{self._log.read_text()}")
             time.sleep(0.05)
 
+    @property
+    def pid(self) -> int:
+        """The process ID of the server, whose descendants serve the connections."""
+        if self._process is None:
+            raise PostgresUnavailable("PostgreSQL does not run")
+        return self._process.pid
+
     def stop(self) -> None:
         """End the server, disconnecting its clients."""
         if self._process is not None:

@@ -51,6 +51,13 @@ class ServerProcess:
     def running(self) -> bool:
         return self._process is not None and self._process.poll() is None
 
+    @property
+    def pid(self) -> int:
+        """The process ID; raises `ServerFailed` when the process does not run."""
+        if self._process is None or self._process.poll() is not None:
+            raise ServerFailed(f"the server does not run:\n{self.output_tail()}")
+        return self._process.pid
+
     def spawn(self) -> None:
         """Start the process without waiting for it."""
         with self._output.open("ab") as output:

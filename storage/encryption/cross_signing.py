@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from homeserver.domain.identifiers import DeviceId, UserId
 from homeserver.ports.database import Transaction, Transactions
@@ -11,6 +11,8 @@ from homeserver.ports.encryption.cross_signing import (
     SeenCrossSigningRow,
     UserSignature,
 )
+
+_UNSIGNED: Mapping[str, str] = {}
 
 
 class SqlCrossSigningStore:
@@ -80,11 +82,15 @@ def _keys(tx: Transaction, user_ids: list[UserId], viewer: UserId) -> list[SeenC
         WHERE c.user_id = ANY(?) AND (c.usage <> 'user_signing' OR c.user_id = ?)""",
         (viewer, user_ids, viewer),
     )
-    found: dict[tuple[str, str], SeenCrossSigningRow] = {}
     signatures: dict[tuple[str, str], dict[str, str]] = {}
-    for user_id, usage, public_key, key, signing_key_id, signature in rows:
-        made = signatures.setdefault((user_id, usage), {})
+    for user_id, usage, _, _, signing_key_id, signature in rows:
         if signing_key_id is not None:
-            made[signing_key_id] = signature
-        found[user_id, usage] = SeenCrossSigningRow(UserId(user_id), usage, public_key, key, made)
-    return list(found.values())
+            signatures.setdefault((user_id, usage), {})[signing_key_id] = signature
+    if not signatures:
+        return [SeenCrossSigningRow(u, usage, p, k, _UNSIGNED) for u, usage, p, k, _, _ in rows]
+    # A key comes once for each of its signatures.
+    seen = {
+        (u, usage): SeenCrossSigningRow(u, usage, p, k, signatures.get((u, usage), _UNSIGNED))
+        for u, usage, p, k, _, _ in rows
+    }
+    return list(seen.values())

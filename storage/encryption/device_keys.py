@@ -114,7 +114,7 @@ def _device_keys(tx: Transaction, user_ids: list[UserId]) -> list[DeviceKeysRow]
         WHERE k.user_id = ANY(?)""",
         (user_ids,),
     )
-    return [DeviceKeysRow(UserId(u), DeviceId(d), keys, name) for u, d, keys, name in rows]
+    return [DeviceKeysRow(*row) for row in rows]
 
 
 def _claim(tx: Transaction, claims: list[Claim], now_ms: int) -> list[ClaimedKey]:
@@ -125,8 +125,10 @@ def _claim(tx: Transaction, claims: list[Claim], now_ms: int) -> list[ClaimedKey
         [(c.user_id, c.device_id, c.key.algorithm, c.key.key_id, now_ms) for c in claimed],
         "ON CONFLICT DO NOTHING",
     )
-    served = {Claim(c.user_id, c.device_id, c.key.algorithm) for c in claimed}
-    unserved = [claim for claim in claims if claim not in served]
+    if len(claimed) == len(claims):
+        return claimed
+    served = {(c.user_id, c.device_id, c.key.algorithm) for c in claimed}
+    unserved = [c for c in claims if (c.user_id, c.device_id, c.algorithm) not in served]
     return claimed + _handed_out(tx, _FALL_BACK, unserved)
 
 

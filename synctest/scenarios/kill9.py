@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-import time
 from collections.abc import Mapping
 from typing import ClassVar
 
@@ -17,7 +16,7 @@ from synctest.follower import Follower
 from synctest.ledger import Ledger
 from synctest.letters import Letters
 from synctest.load import load
-from synctest.process import ServerProcess
+from synctest.reaper import Reaper
 from synctest.unread import UnreadCheck
 
 
@@ -68,27 +67,3 @@ class Kill9:
                 "to-device messages": len(letters),
                 "events": sum(map(len, histories.values())),
             }
-
-
-class Reaper:
-    """Kills a server and starts it again, now and then killing it while it starts, too."""
-
-    def __init__(self, server: ServerProcess, dice: random.Random) -> None:
-        self.dice = dice
-        self.sends_cut_short = 0
-        self.kills_while_starting = 0
-        self._server = server
-        self._time_to_start = 1.0
-
-    async def strike(self, unanswered: int) -> None:
-        """Kill the server, while so many sends are ``unanswered``, and start it again."""
-        self._server.kill9()
-        self.sends_cut_short += unanswered
-        if self.dice.random() < 0.2:
-            self._server.spawn()
-            await asyncio.sleep(self.dice.uniform(0, self._time_to_start))
-            self._server.kill9()
-            self.kills_while_starting += 1
-        began = time.monotonic()
-        await self._server.start()
-        self._time_to_start = time.monotonic() - began

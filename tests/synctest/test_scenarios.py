@@ -22,7 +22,9 @@ from synctest.runner import (
     started_server,
 )
 from synctest.scenarios.chat import Chat
+from synctest.scenarios.claims import Claims
 from synctest.scenarios.kill9 import Kill9
+from synctest.scenarios.mailbox import Mailbox
 from synctest.scenarios.restart import Restart
 
 LAUNCHER = Path(os.environ.get("MYELIN_TEST_LAUNCHER", OUR_LAUNCHER))
@@ -30,6 +32,8 @@ SCENARIOS = (
     Chat(users=4, actions=15),
     Restart(users=3, restarts=1),
     Kill9(users=3, kills=6, longest_life=0.5),
+    Claims(clients=40, one_time_keys=15, kills=4),
+    Mailbox(messages=600, senders=4, kills=4),
 )
 
 

@@ -6,13 +6,12 @@ number of users; what was uploaded is spliced into the answer as it is stored.
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Collection, Mapping
 from typing import Any, Final
 
 import msgspec
 
-from homeserver.domain.canonical_json import encode_canonical_json
+from homeserver.domain.canonical_json import JsonObject, encode_canonical_json
 from homeserver.domain.cross_signing import MASTER, SELF_SIGNING, USER_SIGNING
 from homeserver.domain.device_keys import with_signatures
 from homeserver.domain.identifiers import ServerName, UserId, server_name_of
@@ -23,9 +22,9 @@ _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
 
 _MEMBERS: Final = {
-    MASTER: "master_keys",
-    SELF_SIGNING: "self_signing_keys",
-    USER_SIGNING: "user_signing_keys",
+    MASTER: b'"master_keys"',
+    SELF_SIGNING: b'"self_signing_keys"',
+    USER_SIGNING: b'"user_signing_keys"',
 }
 
 
@@ -45,38 +44,39 @@ class KeyQueries:
 
         Users without devices are listed as such; servers of other users are listed as failures.
         """
-        local = [user_id for user_id in wanted if server_name_of(user_id) == self._server_name]
-        remote = {server_name_of(user_id) for user_id in wanted} - {self._server_name}
-        devices = await self._devices.device_keys(local) if local else []
-        keys = await self._cross_signing.keys(local, viewer) if local else []
-        by_user: dict[UserId, list[bytes]] = {user_id: [] for user_id in local}
+        names = {
+            user_id: _encode(user_id)
+            for user_id in wanted
+            if server_name_of(user_id) == self._server_name
+        }
+        failures: dict[ServerName, JsonObject] = {
+            server_name_of(user_id): {} for user_id in wanted if user_id not in names
+        }
+        devices = await self._devices.device_keys(names) if names else []
+        keys = await self._cross_signing.keys(names, viewer) if names else []
+        by_user: dict[UserId, list[bytes]] = {user_id: [] for user_id in names}
         for row in devices:
             chosen = wanted[row.user_id]
             if not chosen or row.device_id in chosen:
-                by_user[row.user_id].append(_encode(row.device_id) + b":" + _with_name(row))
-        parts = [
-            b'"failures":' + _encode({server_name: {} for server_name in sorted(remote)}),
-            b'"device_keys":{%s}'
-            % b",".join(
-                b"%s:{%s}" % (_encode(user_id), b",".join(found))
-                for user_id, found in by_user.items()
-            ),
-        ]
-        by_usage: dict[str, list[bytes]] = defaultdict(list)
+                by_user[row.user_id].append(_device_member(row))
+        by_usage: dict[str, list[bytes]] = {usage: [] for usage in _MEMBERS}
         for key in keys:
-            by_usage[key.usage].append(_encode(key.user_id) + b":" + _as_seen(key, viewer))
-        parts += [
-            b'"%s":{%s}' % (member.encode(), b",".join(by_usage[usage]))
-            for usage, member in _MEMBERS.items()
+            by_usage[key.usage].append(b"%b:%b" % (names[key.user_id], _as_seen(key, viewer)))
+        members = [
+            b"%b:{%b}" % (names[user_id], b",".join(found)) for user_id, found in by_user.items()
         ]
-        return b"{%s}" % b",".join(parts)
+        parts = [b'{"failures":', _encode(failures), b',"device_keys":{', b",".join(members)]
+        for usage, member in _MEMBERS.items():
+            parts += (b"},", member, b":{", b",".join(by_usage[usage]))
+        return b"".join((*parts, b"}}"))
 
 
-def _with_name(row: DeviceKeysRow) -> bytes:
+def _device_member(row: DeviceKeysRow) -> bytes:
+    device_id = _encode(row.device_id)
     if row.display_name is None:
-        return row.keys
+        return b"%b:%b" % (device_id, row.keys)
     unsigned = _encode({"device_display_name": row.display_name})
-    return row.keys[:-1] + b',"unsigned":%s}' % unsigned
+    return b'%b:%b,"unsigned":%b}' % (device_id, row.keys[:-1], unsigned)
 
 
 def _as_seen(row: SeenCrossSigningRow, viewer: UserId) -> bytes:

@@ -82,19 +82,18 @@ class ToDevice:
     ) -> list[ToDeviceMessage]:
         """A message for each device. One addressed by its name gets nothing by the wildcard."""
         addressed: dict[tuple[UserId, DeviceId], bytes] = {}
+        envelope = _envelope(sender, type)
         everywhere = [
             user_id for user_id, by_device in messages.items() if EVERY_DEVICE in by_device
         ]
         if everywhere:
-            events = {
-                user: _event(sender, type, messages[user][EVERY_DEVICE]) for user in everywhere
-            }
+            events = {user: _event(messages[user][EVERY_DEVICE], envelope) for user in everywhere}
             for address in await self._store.devices_of(everywhere):
                 addressed[address] = events[address[0]]
         for user_id, by_device in messages.items():
             for device_id, content in by_device.items():
                 if device_id != EVERY_DEVICE and "\0" not in device_id:
-                    addressed[user_id, DeviceId(device_id)] = _event(sender, type, content)
+                    addressed[user_id, DeviceId(device_id)] = _event(content, envelope)
         return [ToDeviceMessage(*address, event) for address, event in addressed.items()]
 
     def _append(
@@ -121,8 +120,13 @@ class ToDevice:
         return now_ms - REMEMBERED_MS
 
 
-def _event(sender: UserId, type: str, content: JsonObject) -> bytes:
-    event = _encode({"content": content, "sender": sender, "type": type})
+def _envelope(sender: UserId, type: str) -> bytes:
+    """What all messages of a request have in common, to be written after their content."""
+    return b',"sender":%b,"type":%b}' % (_encode(sender), _encode(type))
+
+
+def _event(content: JsonObject, envelope: bytes) -> bytes:
+    event = b'{"content":%b%b' % (_encode(content), envelope)
     if len(event) > MAX_MESSAGE_BYTES:
         raise TooLarge(f"A message to a device has at most {MAX_MESSAGE_BYTES} bytes")
     return event
