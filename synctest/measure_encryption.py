@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-import statistics
 import uuid
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack
@@ -18,14 +17,11 @@ from pathlib import Path
 import attrs
 import click
 
-from synctest.accounts import register_openly
 from synctest.cast import Site
 from synctest.client import Client
 from synctest.connection import Homeserver
-from synctest.cpu import tree_cpu
 from synctest.device_keys import CLAIMED, DeviceKeys, cross_signing_keys
-from synctest.postgres import PostgresCluster
-from synctest.runner import postgres, sqlite, started_server
+from synctest.measuring import Subject, named_launchers, started_subject, table
 
 AT_ONCE = 8
 """How many accounts are made at the same time."""
@@ -51,19 +47,6 @@ class Sizes:
         """An upper bound of the one-time keys that are claimed of a device."""
         one_at_a_time = -(-self.rounds * self.repeats * 5 // self.devices)
         return one_at_a_time + (self.rounds + 1) * self.repeats + 5
-
-
-@attrs.frozen
-class Subject:
-    """A server that is measured: who acts on it, and the processes that it consists of."""
-
-    name: str
-    users: Sequence[Client]
-    pids: Sequence[int]
-
-    def cpu(self) -> float:
-        """Seconds that the server has used until now, its database's included."""
-        return sum(map(tree_cpu, self.pids))
 
 
 Operation = Callable[[Subject, int], Awaitable[object]]
@@ -145,7 +128,13 @@ async def measure(
     async with AsyncExitStack() as stack:
         subjects = await asyncio.gather(
             *(
-                _subject(stack, name, launcher, database, sizes)
+                started_subject(
+                    stack,
+                    name,
+                    launcher,
+                    database,
+                    lambda site, homeserver: fill(site, homeserver, sizes),
+                )
                 for name, launcher in servers.items()
             )
         )
@@ -161,41 +150,6 @@ async def measure(
         return figures
 
 
-async def _subject(
-    stack: AsyncExitStack, name: str, launcher: Path, database: str, sizes: Sizes
-) -> Subject:
-    pids = []
-    new_database = sqlite
-    if database == "postgres":
-        # A cluster for each server, so that its CPU can be told from the others'.
-        cluster = stack.enter_context(PostgresCluster())
-        new_database = postgres(cluster)
-        pids.append(cluster.pid)
-    site = await stack.enter_async_context(
-        started_server(launcher, new_database, register=register_openly)
-    )
-    homeserver = await stack.enter_async_context(Homeserver(site.url))
-    users = await fill(site, homeserver, sizes)
-    return Subject(name, users, [*pids, site.own_process.pid])
-
-
-def table(figures: Mapping[str, Mapping[str, Sequence[float]]]) -> str:
-    """The figures in Markdown: medians of the rounds, and what each server needs of the first."""
-    first, *others = next(iter(figures.values()))
-    heads = ["CPU ms per operation", first, *others, *(f"{name} / {first}" for name in others)]
-    lines = ["| " + " | ".join(heads) + " |", "|---" * len(heads) + "|"]
-    for operation, rows in figures.items():
-        medians = [f"{statistics.median(spent):.2f}" for spent in rows.values()]
-        ratios = [
-            statistics.median(own / base for own, base in zip(rows[name], rows[first], strict=True))
-            for name in others
-        ]
-        lines.append(
-            "| " + " | ".join([operation, *medians, *(f"1/{1 / r:.1f}" for r in ratios)]) + " |"
-        )
-    return "\n".join(lines)
-
-
 def _encrypted() -> dict[str, object]:
     return {
         "algorithm": "m.olm.v1.curve25519-aes-sha2",
@@ -209,23 +163,13 @@ def _encrypted() -> dict[str, object]:
     }
 
 
-def _servers(context: click.Context, parameter: click.Parameter, value: Sequence[str]) -> object:
-    servers = {}
-    for pair in value:
-        name, _, launcher = pair.partition("=")
-        if not Path(launcher).is_file():
-            raise click.BadParameter(f"{pair!r} is not NAME=LAUNCHER")
-        servers[name] = Path(launcher)
-    return servers
-
-
 @click.command()
 @click.option(
     "--server",
     "servers",
     multiple=True,
     required=True,
-    callback=_servers,
+    callback=named_launchers,
     metavar="NAME=LAUNCHER",
     help="A server to measure; the others are compared with the first.",
 )

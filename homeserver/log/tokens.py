@@ -2,7 +2,8 @@
 
 A sync token is the vector of the shards' positions, ``s42`` or ``s42_17_9``. A timeline token is a
 place in a room's stitched order, ``t42`` or ``t42_-3``. Wherever a timeline token is asked for, a
-sync token will do: it stands for the position of the room's shard.
+sync token will do, also with what sliding sync appends to it (``s42~7.5~…``): it stands for the
+position of the room's shard.
 """
 
 from __future__ import annotations
@@ -74,7 +75,7 @@ class TimelineToken:
     def parse(cls, text: str, shard: int, shards: int) -> TimelineToken:
         """The place that a timeline or sync token names in a room of ``shard``."""
         if text[:1] == "s":
-            return cls(SyncToken.parse(text, shards).positions[shard])
+            return cls(SyncToken.parse(text.partition("~")[0], shards).positions[shard])
         place = _PLACE.fullmatch(text)
         if place is None:
             raise InvalidParam("Unknown pagination token")

@@ -13,7 +13,7 @@ from twisted.python.failure import Failure
 from homeserver.domain.errors import NotFound
 from homeserver.domain.events import Event
 from homeserver.domain.identifiers import RoomId
-from homeserver.log.entries import Entry, EventEntry, ReceiptEntry, TypingEntry
+from homeserver.log.entries import Entry, EventEntry, OutOfBandEntry, ReceiptEntry, TypingEntry
 from homeserver.log.log import Log
 from homeserver.log.shards import shard_of_new_room
 from homeserver.ports.rooms.events import NewRoom, StoredEvent, make_nid, position_of_nid
@@ -45,6 +45,7 @@ class RoomDirectory:
         self._nids: dict[RoomId, int] = {}
         self._loading: dict[int, list[Deferred[None]]] = {}
         self._missed: dict[int, list[ReceiptEntry]] = {}
+        self._outdated: set[int] = set()
         self._seed = 0
         self._newest_ts = 0
         self._weights: dict[int, int] = {}
@@ -55,22 +56,28 @@ class RoomDirectory:
     # --- finding
 
     async def by_id(self, room_id: RoomId) -> RoomActor:
-        """The actor of a room. NotFound when this server does not know the room."""
+        """The actor of a room. NotFound when this server does not have the room's state: to those
+        who are invited to a room from elsewhere it is not there yet."""
         nid = self._nids.get(room_id)
         if nid is None:
             rows = await self.store.find([room_id])
             if not rows:
                 raise NotFound("Unknown room")
             nid = self._know(rows[0])
-        return await self.by_nid(nid)
+        actor = await self.by_nid(nid)
+        if not actor.view.is_known:
+            raise NotFound("Unknown room")
+        return actor
 
     async def find(self, room_id: RoomId) -> RoomRow | None:
-        """The row of a room that this server knows."""
+        """The row of a room that this server knows or has heard of."""
         rows = await self.store.find([room_id])
         return rows[0] if rows else None
 
     def forget(self, nid: int) -> None:
         """Let a room be loaded anew, as its rows have changed otherwise than by an event."""
+        if nid in self._loading:
+            self._outdated.add(nid)
         actor = self._actors.get(nid)
         if actor is not None:
             self._drop(actor)
@@ -84,7 +91,7 @@ class RoomDirectory:
         return actor
 
     async def knows(self, room_id: RoomId) -> bool:
-        """Whether this server has the room."""
+        """Whether this server has the room or has heard of it."""
         return room_id in self._nids or bool(await self.store.find([room_id]))
 
     def loaded(self, nid: int) -> RoomActor | None:
@@ -119,10 +126,15 @@ class RoomDirectory:
         return pinned
 
     async def _load(self, nids: list[int]) -> dict[int, RoomActor]:
-        made = {}
+        made: dict[int, RoomActor] = {}
+        wanted = nids
         try:
-            for snapshot in await self.store.load(nids, TAIL):
-                made[snapshot.row.room_nid] = self._adopt(snapshot)
+            while wanted:
+                for snapshot in await self.store.load(wanted, TAIL):
+                    if snapshot.row.room_nid not in self._outdated:
+                        made[snapshot.row.room_nid] = self._adopt(snapshot)
+                wanted = [nid for nid in wanted if nid in self._outdated]
+                self._outdated.difference_update(wanted)
         finally:
             for nid in nids:
                 self._missed.pop(nid, None)
@@ -207,6 +219,8 @@ class RoomDirectory:
                 actor = self._actors.get(entry.append.stored.room_nid)
                 if actor is not None:
                     actor.committed(entry.append)
+            elif isinstance(entry, OutOfBandEntry):
+                self.forget(entry.room_nid)
             elif isinstance(entry, ReceiptEntry):
                 actor = self._actors.get(entry.room_nid)
                 if actor is not None:
@@ -233,6 +247,8 @@ class RoomDirectory:
             self.bytes -= self._weights.pop(nid)
 
     def _evict(self, pinned: dict[int, RoomActor]) -> None:
+        if self.bytes <= self._budget:
+            return
         for nid in list(self._actors):
             if self.bytes <= self._budget:
                 return

@@ -16,15 +16,12 @@ from homeserver.log.tokens import SyncToken
 from homeserver.ports.clock import Clock
 from homeserver.ports.personal.account_data import AccountDataRow
 from homeserver.sync.device_updates import DeviceUpdates
+from homeserver.sync.future_tokens import reach
 from homeserver.sync.personal_data import PersonalData
 from homeserver.sync.room_sections import RoomSections
 from homeserver.sync.rounds import Round, SyncRequest
 from homeserver.sync.session import Session
 from homeserver.sync.sessions import Sessions
-
-# How long a token from the future may be waited for, in seconds: its positions were committed by
-# another process and are on their way.
-FUTURE_SECONDS = 5.0
 
 
 class ClassicSync:
@@ -63,7 +60,7 @@ class ClassicSync:
         else:
             device.acknowledge(since)
             self._devices.acknowledge(session, request.device_id, since)
-            await self._reach(since)
+            await reach(self._log, self._clock, since, lambda: self.stopping)
         if since is None or request.full_state:
             until = self._published()
             return (await self._build(Round(session, device, request, since, until)))[0]
@@ -110,14 +107,6 @@ class ClassicSync:
         parts = [b'"next_batch":"%s"' % str(since).encode()]
         parts += self._devices.standing(session, request.device_id)
         return b"{%s}" % b",".join(parts)
-
-    async def _reach(self, since: SyncToken) -> None:
-        """Wait, for a bounded time, until this process has seen the positions of a token."""
-        deadline = self._clock.monotonic() + FUTURE_SECONDS
-        while any(map(int.__gt__, since.positions, self._log.published)):
-            if self._clock.monotonic() > deadline or self.stopping:
-                return
-            await self._clock.sleep(0.05)
 
     async def _build(self, now: Round) -> tuple[bytes, bool]:
         """The answer, and whether it tells nothing."""

@@ -19,6 +19,7 @@ from homeserver.log.entries import (
     Entry,
     EventEntry,
     ForgottenEntry,
+    OutOfBandEntry,
     PresenceEntry,
     ReceiptEntry,
     TypingEntry,
@@ -133,6 +134,9 @@ class Sessions:
                         if change.user_id == user_id:
                             _take_in_membership(session, entry.append, change, nid)
                     newest[entry.append.stored.room_nid] = entry.position
+                case OutOfBandEntry():
+                    _take_in_out_of_band(session, entry)
+                    newest[entry.room_nid] = entry.position
                 case ReceiptEntry() | TypingEntry():
                     newest[entry.room_nid] = entry.position
                 case AccountDataEntry() if entry.user_id == user_id:
@@ -169,6 +173,8 @@ class Sessions:
             match entry:
                 case EventEntry():
                     self._apply_event(entry.append, entry.shard)
+                case OutOfBandEntry():
+                    self._apply_out_of_band(entry)
                 case ReceiptEntry():
                     self._apply_receipts(entry)
                 case TypingEntry():
@@ -219,6 +225,14 @@ class Sessions:
             self._leave_room(session, nid)
         session.touch(nid, shard, append.stored.position)
         self._wake[session] = None
+
+    def _apply_out_of_band(self, entry: OutOfBandEntry) -> None:
+        session = self._sessions.get(entry.change.user_id)
+        if session is not None:
+            _take_in_out_of_band(session, entry)
+            self._leave_room(session, entry.room_nid)
+            session.touch(entry.room_nid, entry.shard, entry.position)
+            self._wake[session] = None
 
     def _introduce(self, newcomer: Session, nid: int, shard: int, position: int) -> None:
         """Whoever comes into a room is told the presence of those in it, and they theirs."""
@@ -330,6 +344,28 @@ def _take_in_membership(
         joined_position=joined_position,
         ordinal=ordinal,
         room_highlight_ordinal=room_highlight_ordinal,
+        forgotten=False,
+    )
+
+
+def _take_in_out_of_band(session: Session, entry: OutOfBandEntry) -> None:
+    """Note what a session's user is to a room that this server is not in, if an entry says so."""
+    change, known = entry.change, session.rooms.get(entry.room_nid)
+    if change.user_id != session.user_id:
+        return
+    if known is not None and known.position >= entry.position:
+        return
+    session.rooms[entry.room_nid] = UserRoom(
+        room_nid=entry.room_nid,
+        room_id=entry.room_id,
+        shard=entry.shard,
+        membership=change.membership,
+        event_nid=entry.event_nid,
+        position=entry.position,
+        sender=change.sender,
+        joined_position=known.joined_position if known is not None else 0,
+        ordinal=known.ordinal if known is not None else 0,
+        room_highlight_ordinal=known.room_highlight_ordinal if known is not None else 0,
         forgotten=False,
     )
 

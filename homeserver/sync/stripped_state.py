@@ -39,7 +39,13 @@ def stripped_members(room: RoomView, user_id: UserId, sender: UserId) -> list[in
 async def stripped_state(
     room: RoomView, events: EventCache, user_id: UserId, sender: UserId
 ) -> list[bytes]:
-    """The stripped state of a room for an invited or knocking user, and who invited them."""
+    """The stripped state of a room for an invited or knocking user, and who invited them.
+
+    Of a room that this server is not in it is what another one told.
+    """
+    if user_id in room.told:
+        known = await events.fetch([room.members[user_id].nid])
+        return [*room.told[user_id], *map(stripped, known.values())]
     found = [room.state[key] for kind in TYPES if (key := (kind, "")) in room.state]
     members = await events.fetch(stripped_members(room, user_id, sender))
     own = [m for m in members.values() if m.event.state_key == user_id]

@@ -17,6 +17,7 @@ _OF_DEVICES = (
     "to_device_cursors",
     "to_device_transactions",
     "dehydrated_devices",
+    "sliding_connections",
 )
 _OF_USERS = ("cross_signing_keys", "key_backups", "backed_up_keys")
 # What is left behind here would come back to life with a device of the same ID.

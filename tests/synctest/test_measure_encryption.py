@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-from synctest.measure_encryption import Sizes, measure, table
+from synctest.measure_encryption import Sizes, measure
+from synctest.measuring import table
 from synctest.runner import OUR_LAUNCHER
 
 

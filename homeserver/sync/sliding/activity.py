@@ -32,21 +32,19 @@ class Activity:
         """The stamp of a room."""
         return self._stamps.get(nid, 0)
 
-    def follow(self, session: Session, directory: RoomDirectory, until: SyncToken) -> None:
-        """Take in what happened up to a token."""
-        if until == self._seen:
-            return
-        moved = []
-        for nid in session.rooms_after(self._seen, until):
-            room = session.rooms.get(nid)
-            moment = _newest(room, directory) if room is not None else None
-            if moment is not None and moment[1] > self._positions.get(nid, 0):
-                moved.append(moment)
-        for _, position, nid in sorted(moved):
-            self._newest += 1
-            self._positions[nid] = position
-            self._stamps[nid] = self._newest
-        self._seen = until
+    def missed(self, session: Session, until: SyncToken) -> list[UserRoom]:
+        """The rooms in which something came up to a token that was not taken in yet."""
+        rooms = session.rooms
+        return [rooms[nid] for nid in session.rooms_after(self._seen, until) if nid in rooms]
+
+    def take_in(self, moments: list[_Moment], until: SyncToken) -> None:
+        """Take in the newest of some rooms, all in which something came up to a token."""
+        for _, position, nid in sorted(moments):
+            if position > self._positions.get(nid, 0):
+                self._newest += 1
+                self._positions[nid] = position
+                self._stamps[nid] = self._newest
+        self._seen = SyncToken(tuple(map(max, self._seen.positions, until.positions)))
 
 
 class Activities:
@@ -63,10 +61,13 @@ class Activities:
         if activity is None:
             activity = Activity(until, await self._read(list(session.rooms.values())))
             activity = self._sessions.setdefault(session, activity)
-        activity.follow(session, self._directory, until)
+        missed = activity.missed(session, until)
+        if missed:
+            activity.take_in(await self._read(missed), until)
         return activity
 
     async def _read(self, rooms: list[UserRoom]) -> list[_Moment]:
+        """The newest of some rooms; of those not in memory in a fixed number of queries."""
         found: list[_Moment] = []
         joined, others = [], []
         for room in rooms:

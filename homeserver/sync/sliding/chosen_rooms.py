@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Container, Iterable
 from itertools import count
+from weakref import ref
 
 import attrs
 
@@ -15,7 +16,7 @@ from homeserver.log.tokens import SyncToken
 from homeserver.ports.rooms.room_activity import RoomActivityStore, RoomKind
 from homeserver.ports.rooms.rooms import UserRoom
 from homeserver.rooms.directory import RoomDirectory
-from homeserver.rooms.view import CREATE, RoomView
+from homeserver.rooms.view import RoomView
 from homeserver.sync.session import Session
 from homeserver.sync.sliding.activity import Activities, Activity
 from homeserver.sync.sliding.list_filters import ListFilter, RoomTraits
@@ -38,7 +39,7 @@ class ChosenRooms:
     """
 
     def __init__(self, session: Session, rules: Rules) -> None:
-        self.session = session
+        self._session = ref(session)
         self.rules = rules
         self.version = next(_versions)
         self.seen: SyncToken | None = None
@@ -50,6 +51,10 @@ class ChosenRooms:
         self.spaces: frozenset[int] = frozenset()
         """The spaces whose children are looked at."""
         self._windows: dict[str, Collection[int]] | None = None
+
+    def is_of(self, session: Session) -> bool:
+        """Whether it was followed along this session."""
+        return self._session() is session
 
     def windows(self) -> dict[str, Collection[int]]:
         """By list: the rooms in its ranges."""
@@ -128,7 +133,7 @@ class RoomChooser:
         personal = await self._personal.of(session)
         activity = await self._activities.of(session, until)
         look = Look(session, activity, personal, sent)
-        if known is None or known.session is not session or known.seen is None:
+        if known is None or not known.is_of(session) or known.seen is None:
             return await self._begin(look, rules, until)
         touched = session.rooms_after(known.seen, until)
         if known.rules is not rules or _is_outdated(known, look, touched):
@@ -143,7 +148,7 @@ class RoomChooser:
         chosen.seen = until
         chosen.personal_version = look.personal.version
         filters = {wanted.filter for wanted in rules.lists.values()}
-        await self._read_spaces(chosen, filters)
+        await self._read_spaces(chosen, session, filters)
         rooms = [r for r in session.rooms.values() if is_listed(r, look)]
         kinds = await self._kinds(rooms) if any(f.regards_state for f in filters) else {}
         traits = {r.room_nid: _traits(r, kinds.get(r.room_nid), look.personal) for r in rooms}
@@ -192,13 +197,15 @@ class RoomChooser:
         else:
             chosen.subscribed.pop(room.room_nid, None)
 
-    async def _read_spaces(self, chosen: ChosenRooms, filters: Iterable[ListFilter]) -> None:
+    async def _read_spaces(
+        self, chosen: ChosenRooms, session: Session, filters: Iterable[ListFilter]
+    ) -> None:
         wanted = {space for f in filters for space in f.spaces or ()}
         if not wanted:
             return
         spaces = {
             room.room_id: room.room_nid
-            for room in chosen.session.rooms.values()
+            for room in session.rooms.values()
             if room.room_id in wanted and room.membership == "join"
         }
         actors = await self._directory.load(spaces.values())
@@ -275,7 +282,7 @@ def _traits(room: UserRoom, kind: RoomKind | None, personal: PersonalTraits) -> 
 
 
 def _kind(view: RoomView) -> RoomKind:
-    room_type = view.state[CREATE].event.content.get("type")
+    room_type = view.content("m.room.create").get("type")
     return RoomKind(
         view.nid, room_type if isinstance(room_type, str) else None, ENCRYPTION in view.state
     )

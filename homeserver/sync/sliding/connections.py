@@ -133,6 +133,8 @@ class Connection:
         """Whether it was read from the database and has not been resumed since."""
         self.requests = 0
         """How many have come; only the newest is listened to."""
+        self.waiting = 0
+        """How many of them wait."""
         self.rules: Rules | None = None
         """Those of the newest request."""
         self.told_rules: Rules | None = None

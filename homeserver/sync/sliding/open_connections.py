@@ -1,8 +1,8 @@
 """The connections of this process: found, begun, and written behind.
 
 What a connection was sent is written in the background when it changes, all that changed meanwhile
-at once. An answer does not wait for that: a connection whose last change was lost goes on from the
-one before.
+at once. Only its first answer waits for that; later a connection whose last change was lost goes on
+from the one before.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class OpenConnections:
         store: SlidingConnectionStore,
         clock: Clock,
         new_secret: Callable[[], bytes],
-        budget: int = 1_000_000,
+        budget: int = 200_000,
     ) -> None:
         self._store = store
         self._clock = clock
@@ -104,24 +104,31 @@ class OpenConnections:
             self._is_writing = True
             Deferred.fromCoroutine(self._write())
 
+    async def begun(self, key: ConnectionKey, connection: Connection) -> None:
+        """A new connection has its first answer: it is written now."""
+        if self.known(key) is connection:
+            await self._save({key: connection})
+
     async def _write(self) -> None:
         try:
             while self._changed:
                 changed, self._changed = self._changed, {}
-                now = self._clock.now_ms()
-                self._noted_ms.update(dict.fromkeys(changed, now))
-                await self._store.save(
-                    [
-                        SavedConnection(key, connection.secret, saved(connection), now)
-                        for key, connection in changed.items()
-                    ],
-                    MOST_OF_A_DEVICE,
-                )
-        except (DatabaseDown, DatabaseFull) as error:
-            # It is written with the next change; until then it would be sent again.
-            log.warning("connections_not_stored", error=str(error))
+                await self._save(changed)
         finally:
             self._is_writing = False
+
+    async def _save(self, connections: dict[ConnectionKey, Connection]) -> None:
+        now = self._clock.now_ms()
+        self._noted_ms.update(dict.fromkeys(connections, now))
+        rows = [
+            SavedConnection(key, connection.secret, saved(connection), now)
+            for key, connection in connections.items()
+        ]
+        try:
+            await self._store.save(rows, MOST_OF_A_DEVICE)
+        except (DatabaseDown, DatabaseFull) as error:
+            # They are written with the next change; until then what they were sent may be again.
+            log.warning("connections_not_stored", error=str(error))
 
     def _keep(self, key: ConnectionKey, connection: Connection) -> None:
         device = (key.user_id, key.device_id)

@@ -13,17 +13,24 @@ from homeserver.domain.events import StateKey
 from homeserver.domain.identifiers import UserId
 from homeserver.log.tokens import TimelineToken
 from homeserver.ports.rooms.events import StoredEvent
-from homeserver.ports.rooms.rooms import Order, UserRoom
+from homeserver.ports.rooms.room_activity import RoomActivityStore
+from homeserver.ports.rooms.rooms import Order
 from homeserver.rooms.directory import RoomDirectory
-from homeserver.rooms.view import MEMBER, NOWHERE, RoomView
+from homeserver.rooms.view import MEMBER
 from homeserver.rooms.visible_events import Visibility
 from homeserver.sync.lazy_members import members_at
 from homeserver.sync.parts import by_place
 from homeserver.sync.room_summary import heroes
-from homeserver.sync.session import Session
 from homeserver.sync.sliding.bump_stamps import bumps
 from homeserver.sync.sliding.required_state import RequiredState
-from homeserver.sync.sliding.room_configs import LARGEST_TIMELINE, RoomConfig
+from homeserver.sync.sliding.room_timelines import (
+    RoomTimelines,
+    ShownTimeline,
+    events_until,
+    last_of,
+    wants_more,
+)
+from homeserver.sync.sliding.telling import Telling
 
 NAME: StateKey = ("m.room.name", "")
 AVATAR: StateKey = ("m.room.avatar", "")
@@ -32,38 +39,13 @@ _REDACTION = "m.room.redaction"
 
 
 @attrs.frozen(slots=True)
-class Telling:
-    """A room that is to be told of.
-
-    ``since`` is the position up to which the client knows it by the config ``known``, both None
-    when it is told from scratch; ``until`` is where the answer ends. ``held`` is the place from
-    which on the client has every event, and ``knows_members`` are those it was sent because they
-    are loaded lazily.
-    """
-
-    session: Session
-    room: UserRoom
-    view: RoomView
-    config: RoomConfig
-    since: int | None
-    until: int
-    known: RoomConfig | None = None
-    held: Order | None = None
-    knows_members: Collection[UserId] = frozenset()
-
-    @property
-    def is_initial(self) -> bool:
-        """Whether it is told from scratch."""
-        return self.since is None
-
-
-@attrs.frozen(slots=True)
 class RoomNews:
     """What there is to tell.
 
-    ``changed`` are the places of the state that changed, whatever is required of them; ``members``
-    were lazily loaded; ``memberships`` are the reader's where they were not joined. ``held`` is
-    where the client's unbroken timeline begins, if that is somewhere else than before.
+    ``changed`` are the places of the state that changed, whatever is required of them, ``emptied``
+    those that are required and that nothing holds any more; ``members`` were lazily loaded;
+    ``memberships`` are the reader's where they were not joined. ``held`` is where the client's
+    unbroken timeline begins, if that is somewhere else than before.
     """
 
     events: list[StoredEvent]
@@ -71,6 +53,7 @@ class RoomNews:
     limited: bool
     before: TimelineToken
     changed: Collection[StateKey] = ()
+    emptied: Collection[StateKey] = ()
     members: tuple[UserId, ...] = ()
     memberships: Mapping[int, str] = {}
     held: Order | None = None
@@ -79,24 +62,21 @@ class RoomNews:
     is_empty: bool = False
 
 
-@attrs.frozen(slots=True)
-class _Timeline:
-    events: list[StoredEvent]
-    memberships: Mapping[int, str]
-    limited: bool
-
-
 class RoomNewsReader:
     """Finds out what there is to tell of rooms; for those in memory without asking the database."""
 
-    def __init__(self, directory: RoomDirectory, visibility: Visibility) -> None:
+    def __init__(
+        self, directory: RoomDirectory, activity: RoomActivityStore, visibility: Visibility
+    ) -> None:
         self._store = directory.store
+        self._activity = activity
         self._events = directory.events
         self._visibility = visibility
+        self._timelines = RoomTimelines(directory.events, visibility)
 
     async def whole(self, telling: Telling) -> RoomNews:
         """The newest of a room, and all the state that is required."""
-        timeline = await self._newest(telling)
+        timeline = await self._timelines.newest(telling)
         required = telling.config.required_state
         places = list(required.places(telling.view.state, telling.view.members))
         members = _lazy(telling, timeline.events, frozenset())
@@ -105,28 +85,25 @@ class RoomNewsReader:
             events=timeline.events,
             state=state,
             limited=timeline.limited,
-            before=_before(timeline.events, telling.until),
+            before=timeline.begins(telling.until),
             members=members,
             memberships=timeline.memberships,
-            held=_held(timeline),
+            held=timeline.held(telling.until),
             bumps=True,
         )
 
     async def changes(self, telling: Telling) -> RoomNews:
         """What came in a room, and what is required beyond what was before."""
         assert telling.since is not None
-        news, is_whole = await self._after(telling)
-        if is_whole:
-            changed: Collection[StateKey] = by_place(news).keys()
-        else:
-            spans = await self._store.state_changes(telling.view.nid, telling.since, telling.until)
-            changed = {(s.type, s.state_key) for s in spans}
-        is_expanded = _wants_more(telling)
+        news, is_whole = await self._timelines.after(telling)
+        changed, emptied = await self._changed(telling, news if is_whole else None)
+        is_wanting = wants_more(telling)
         timeline = (
-            await self._newest(telling)
-            if is_expanded
-            else await self._shown(telling, news, is_whole)
+            await self._timelines.newest(telling)
+            if is_wanting
+            else await self._timelines.shown(telling, news, is_whole)
         )
+        is_expanded = is_wanting and any(e.position <= telling.since for e in timeline.events)
         has_gap = timeline.limited and not is_expanded
         required = telling.config.required_state
         places = dict.fromkeys(key for key in changed if required.matches(*key))
@@ -140,17 +117,18 @@ class RoomNewsReader:
             places.update(((MEMBER, u), None) for u in members)
         state = await self._current(telling, places)
         before = TimelineToken(telling.since)
-        if timeline.limited or is_expanded:
-            before = _before(timeline.events, telling.until)
+        if timeline.limited or is_wanting:
+            before = timeline.begins(telling.until)
         return RoomNews(
             events=timeline.events,
             state=state,
             limited=timeline.limited,
             before=before,
             changed=changed,
+            emptied=[key for key in emptied if required.matches(*key)],
             members=members,
             memberships=timeline.memberships,
-            held=_held(timeline) if timeline.limited or is_expanded else None,
+            held=timeline.held(telling.until) if timeline.limited or is_wanting else None,
             is_expanded=is_expanded,
             bumps=not is_whole or any(bumps(e) or e.event.type == _REDACTION for e in news),
             is_empty=not (timeline.events or state or timeline.limited or changed),
@@ -162,11 +140,11 @@ class RoomNewsReader:
         telling = attrs.evolve(telling, until=left)
         required = telling.config.required_state
         if telling.since is None:
-            timeline = await self._newest(telling)
+            timeline = await self._timelines.newest(telling)
             spans = await self._store.state_at(telling.view.nid, left)
         else:
-            news, is_whole = await self._after(telling)
-            timeline = await self._shown(telling, news, is_whole)
+            news, is_whole = await self._timelines.after(telling)
+            timeline = await self._timelines.shown(telling, news, is_whole)
             spans = await self._store.state_changes(telling.view.nid, telling.since, left)
         senders = {e.event.sender for e in timeline.events} if required.lazy else set()
         wanted = [
@@ -176,19 +154,39 @@ class RoomNewsReader:
             or (s.type == MEMBER and s.state_key in senders)
             or (s.type, s.state_key) in (NAME, AVATAR)
         ]
+        state = by_place((await self._events.fetch(wanted)).values())
         events, memberships = timeline.events, dict(timeline.memberships)
         if telling.room.position > left:
-            own = await self._events.fetch([telling.room.event_nid])
-            events = [*events, *own.values()]
-            memberships.update(dict.fromkeys(own, telling.room.membership))
+            # They have been invited since, or knocked, or were banned.
+            for own in (await self._events.fetch([telling.room.event_nid])).values():
+                events = [*events, own]
+                memberships[own.nid] = telling.room.membership
+                if required.matches(*own.event.state_map_key()):
+                    state[own.event.state_map_key()] = own
         return RoomNews(
             events=events,
-            state=list((await self._events.fetch(wanted)).values()),
+            state=list(state.values()),
             limited=timeline.limited,
-            before=_before(events, telling.room.position),
+            before=timeline.begins(left),
             changed=[(s.type, s.state_key) for s in spans],
             memberships=memberships,
         )
+
+    async def _changed(
+        self, telling: Telling, news: list[StoredEvent] | None
+    ) -> tuple[Collection[StateKey], list[StateKey]]:
+        """The places of the state that changed, and of these the ones that nothing holds any more;
+        ``news`` is all that came, if that is known."""
+        view, since, until = telling.view, telling.since, telling.until
+        assert since is not None
+        is_resolved = view.resolved_position > since
+        if news is not None and not is_resolved:
+            return by_place(news).keys(), []
+        spans = await self._store.state_changes(view.nid, since, until)
+        emptied: list[StateKey] = []
+        if is_resolved:
+            emptied = await self._activity.emptied_places(view.nid, since, until)
+        return {*((s.type, s.state_key) for s in spans), *emptied}, emptied
 
     async def left_at(self, telling: Telling) -> int | None:
         """The position at which a user who is out of a room was in it last; None for never."""
@@ -203,7 +201,7 @@ class RoomNewsReader:
         nids: set[int] = set()
         for telling in tellings:
             view, config = telling.view, telling.config
-            shown = _last(list(view.tail), config.timeline_limit)
+            shown = last_of(list(view.tail), config.timeline_limit)
             nids.update(e.replaces_nid for e in shown if e.replaces_nid is not None)
             users: set[str] = set()
             for type, state_key in config.required_state.places({}, view.members):
@@ -216,58 +214,15 @@ class RoomNewsReader:
             nids.update(view.members[UserId(u)].nid for u in users if UserId(u) in view.members)
         await self._events.fetch(nids)
 
-    async def _after(self, telling: Telling) -> tuple[list[StoredEvent], bool]:
-        """The newest events after what the client knows, oldest first, and whether these are
-        all."""
-        assert telling.since is not None
-        view, until = telling.view, telling.until
-        news = view.after((telling.since, 0))
-        if news is not None:
-            return (news if view.position <= until else _until(news, until)), True
-        limit = LARGEST_TIMELINE
-        news = await self._events.store.timeline(
-            view.nid, after=(telling.since, 0), until=(until, 0), backwards=True, limit=limit + 1
-        )
-        news.reverse()
-        return news[-limit:], len(news) <= limit
-
-    async def _shown(self, telling: Telling, news: list[StoredEvent], is_whole: bool) -> _Timeline:
-        found = _not_ignored(telling.session, news)
-        shown = _last(found, telling.config.timeline_limit)
-        limited = not is_whole or len(shown) < len(found)
-        seen, memberships = await self._visible(telling, shown)
-        return _Timeline(seen, memberships, limited)
-
-    async def _newest(self, telling: Telling) -> _Timeline:
-        """The newest events of a room, as many as are wanted."""
-        view, limit = telling.view, telling.config.timeline_limit
-        newest, reaches = _until(view.tail, telling.until), view.tail_after
-        found = _not_ignored(telling.session, newest)
-        if len(found) < limit and reaches > NOWHERE:
-            most = 2 * LARGEST_TIMELINE
-            newest = await self._events.store.timeline(
-                view.nid, until=(telling.until, 0), backwards=True, limit=most
-            )
-            newest.reverse()
-            reaches = newest[0].order if len(newest) == most else NOWHERE
-            found = _not_ignored(telling.session, newest)
-        shown = _last(found, limit)
-        limited = reaches > NOWHERE or len(shown) < len(found)
-        seen, memberships = await self._visible(telling, shown)
-        return _Timeline(seen, memberships, limited)
-
-    async def _visible(
-        self, telling: Telling, events: Sequence[StoredEvent]
-    ) -> tuple[list[StoredEvent], Mapping[int, str]]:
-        return await self._visibility.visible(telling.view, telling.session.user_id, events)
-
-    def _introduced(self, telling: Telling, timeline: _Timeline) -> list[StoredEvent]:
+    def _introduced(self, telling: Telling, timeline: ShownTimeline) -> list[StoredEvent]:
         """The events whose senders must be known; also the last ones that the client has already
         when it had not asked for members before."""
         assert telling.known is not None
         if telling.known.required_state.lazy or telling.known.required_state.includes_all_members:
             return timeline.events
-        return _last(_until(telling.view.tail, telling.until), telling.config.timeline_limit)
+        return last_of(
+            events_until(telling.view.tail, telling.until), telling.config.timeline_limit
+        )
 
     async def _current(self, telling: Telling, places: Iterable[StateKey]) -> list[StoredEvent]:
         """The events that hold some places at the end of the answer."""
@@ -282,18 +237,6 @@ class RoomNewsReader:
         if members:
             found += await members_at(view, self._store, self._events, members, telling.until)
         return found
-
-
-def _wants_more(telling: Telling) -> bool:
-    """Whether more of the timeline is wanted than the client has."""
-    assert telling.known is not None
-    limit = telling.config.timeline_limit
-    if limit <= telling.known.timeline_limit:
-        return False
-    held = telling.held
-    if held is None:
-        return True
-    return held != NOWHERE and sum(e.order >= held for e in telling.view.tail) < limit
 
 
 def _widened(telling: Telling, required: RequiredState) -> list[StateKey]:
@@ -318,31 +261,3 @@ def _lazy(
         if stored.event.type == MEMBER and stored.event.state_key is not None:
             users[UserId(stored.event.state_key)] = None
     return tuple(user for user in users if user not in known)
-
-
-def _not_ignored(session: Session, events: list[StoredEvent]) -> list[StoredEvent]:
-    if not session.ignored:
-        return events
-    return [
-        e for e in events if e.event.sender not in session.ignored or e.event.state_key is not None
-    ]
-
-
-def _until(events: Iterable[StoredEvent], position: int) -> list[StoredEvent]:
-    return [e for e in events if e.position <= position]
-
-
-def _last(events: list[StoredEvent], limit: int) -> list[StoredEvent]:
-    return events[-limit:] if limit else []
-
-
-def _before(events: Sequence[StoredEvent], otherwise: int) -> TimelineToken:
-    if not events:
-        return TimelineToken(otherwise)
-    return TimelineToken(events[0].position, events[0].sub - 1)
-
-
-def _held(timeline: _Timeline) -> Order | None:
-    if not timeline.limited:
-        return NOWHERE
-    return timeline.events[0].order if timeline.events else None

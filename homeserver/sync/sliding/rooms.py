@@ -26,7 +26,8 @@ from homeserver.rooms.view import MEMBER, RoomView
 from homeserver.sync.room_summary import heroes
 from homeserver.sync.sliding.bump_stamps import BumpStamps, stamp
 from homeserver.sync.sliding.requests import Shape
-from homeserver.sync.sliding.room_news import AVATAR, NAME, RoomNews, Telling
+from homeserver.sync.sliding.room_news import AVATAR, NAME, RoomNews
+from homeserver.sync.sliding.telling import Telling
 from homeserver.sync.stripped_state import stripped, stripped_state
 
 _NULL = b"null"
@@ -210,6 +211,8 @@ class RoomWriter:
             for e in news.events
         ]
         state = [event_json(e, now, EVERYONE, _why(e, around), membership=None) for e in news.state]
+        if manner.shape is Shape.STABLE:
+            state += (encode({"type": type, "state_key": key}) for type, key in news.emptied)
         core = (
             b'"timeline":[%s],"prev_batch":"%s","limited":%s,"num_live":%d,"required_state":[%s]'
             % (
@@ -251,7 +254,7 @@ class RoomWriter:
 def _is_personal(telling: Telling, news: RoomNews, manner: Manner) -> bool:
     """Whether the timeline differs from that of other readers."""
     session = telling.session
-    if session.ignored or news.memberships:
+    if session.ignored or news.memberships or news.emptied:
         return True
     related = telling.view.related
     return any(

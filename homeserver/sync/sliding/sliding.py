@@ -19,6 +19,7 @@ from homeserver.log.tokens import SyncToken
 from homeserver.ports.clock import Clock
 from homeserver.ports.personal.sliding_connections import ConnectionKey
 from homeserver.rooms.presentation import encode
+from homeserver.sync.future_tokens import reach
 from homeserver.sync.session import Session
 from homeserver.sync.sessions import Sessions
 from homeserver.sync.sliding.chosen_rooms import ChosenRooms, RoomChooser
@@ -33,10 +34,6 @@ from homeserver.sync.sliding.requests import (
 )
 from homeserver.sync.sliding.rounds import SlidingRound
 from homeserver.sync.sliding.told_rooms import Look, RoomTeller, ToldRooms, note_missed
-
-# How long a position from the future may be waited for, in seconds: its positions were committed
-# by another process and are on their way.
-FUTURE_SECONDS = 5.0
 
 
 @attrs.frozen(slots=True)
@@ -92,12 +89,13 @@ class SlidingSync:
         if exchange.since is None:
             answer = await self._look(exchange)
             assert answer is not None
+            await self._connections.begun(exchange.key, exchange.connection)
             return answer
-        await self._reach(exchange.since)
+        await reach(self._log, self._clock, exchange.since, lambda: self.stopping)
         connection, session = exchange.connection, exchange.session
         connection.requests += 1
         mine = connection.requests
-        if session.is_waiting:
+        if connection.waiting:
             # Whoever asked before on this connection is not listening any more.
             session.wake()
         must_look = self._must_look(exchange)
@@ -117,6 +115,7 @@ class SlidingSync:
                 return self._nothing(exchange)
             timer = self._clock.call_later(remaining, session.wake)
             self.waiting += 1
+            connection.waiting += 1
             try:
                 await waiter
             except CancelledError:
@@ -124,6 +123,7 @@ class SlidingSync:
                 raise
             finally:
                 self.waiting -= 1
+                connection.waiting -= 1
                 timer.cancel()
                 session.used = self._clock.monotonic()
 
@@ -284,7 +284,7 @@ class SlidingSync:
         assert exchange.since is not None
         is_first = connection.answers == 0
         pos = connection.issue(draft, exchange.since)
-        if draft.changes or is_first:
+        if draft.changes and not is_first:
             self._connections.changed(exchange.key, connection)
         txn_id = exchange.request.txn_id
         return b'{"pos":"%s",%s"lists":{%s},"rooms":{%s},"extensions":{%s}}' % (
@@ -297,14 +297,6 @@ class SlidingSync:
 
     def _published(self) -> SyncToken:
         return SyncToken(tuple(self._log.published))
-
-    async def _reach(self, since: SyncToken) -> None:
-        """Wait, for a bounded time, until this process has seen the positions of a token."""
-        deadline = self._clock.monotonic() + FUTURE_SECONDS
-        while any(map(int.__gt__, since.positions, self._log.published)):
-            if self._clock.monotonic() > deadline or self.stopping:
-                return
-            await self._clock.sleep(0.05)
 
 
 def _knows_counts(connection: Connection, request: SlidingRequest) -> bool:

@@ -17,8 +17,9 @@ from homeserver.sync.sliding.chosen_rooms import ChosenRooms
 from homeserver.sync.sliding.connections import Connection, Draft, SentRoom
 from homeserver.sync.sliding.requests import Shape, SlidingRequest
 from homeserver.sync.sliding.room_configs import RoomConfig
-from homeserver.sync.sliding.room_news import RoomNews, RoomNewsReader, Telling
+from homeserver.sync.sliding.room_news import RoomNews, RoomNewsReader
 from homeserver.sync.sliding.rooms import Manner, RoomWriter
+from homeserver.sync.sliding.telling import Telling
 from homeserver.sync.unread_section import UnreadSection
 
 
@@ -184,7 +185,8 @@ class RoomTeller:
         unread = None
         if request.shape is Shape.UNSTABLE and room.membership == "join":
             counts = await self._unread.counts(look.session, telling.view, room, threads=False)
-            unread = (counts.main.notify, counts.main.highlight)
+            whole = sum((counts.threads or {}).values(), start=counts.main)
+            unread = (whole.notify, whole.highlight)
         return Manner(
             shape=request.shape,
             device_id=request.device_id,

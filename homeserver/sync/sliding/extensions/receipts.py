@@ -6,12 +6,10 @@ one's own: a large room has tens of thousands of them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Final
 
 from homeserver.domain.identifiers import DeviceId
 from homeserver.log.tokens import SyncToken
-from homeserver.ports.rooms.receipts import ReceiptRow
 from homeserver.ports.rooms.rooms import Order
 from homeserver.rooms.directory import RoomDirectory
 from homeserver.rooms.presentation import encode
@@ -50,17 +48,15 @@ class ReceiptsExtension:
         """``rooms``: the event of each room."""
         scope = self._memory.look(now, config)
         rooms = scope.joined(now.session)
-        rooms |= dict.fromkeys(nid for nid in now.expanded if nid in scope)
+        expanded = [nid for nid in now.expanded if nid in scope]
         user_id, ignored = now.session.user_id, now.session.ignored
         told = []
-        for nid, actor in (await self._directory.load(rooms)).items():
-            view, since = actor.view, rooms[nid]
-            receipts: Iterable[ReceiptRow]
-            if since is not None:
-                receipts = view.receipts_after(since)
-            else:
+        for nid, actor in (await self._directory.load({*rooms, *expanded})).items():
+            view, since = actor.view, rooms.get(nid)
+            receipts = view.receipts_after(since) if since is not None else []
+            if since is None or nid in expanded:
                 begins = _timeline_begins(view, now)
-                receipts = (
+                receipts += (
                     receipt
                     for receipt in view.receipts.values()
                     if receipt.user_id == user_id or receipt.read_order >= begins

@@ -16,6 +16,7 @@ from homeserver.sync.sliding.rounds import SlidingRound
 
 STABLE: Final = "typing"
 UNSTABLE: Final = "org.matrix.msc4508.typing"
+"""What the proposal has clients of /v4/sync say."""
 
 
 class TypingExtension:
