@@ -91,7 +91,7 @@ class RoomFragments:
             key = (
                 news[0].nid if news else 0,
                 window.since < room.typing_position,
-                receipts[0].position if receipts else 0,
+                receipts[-1].position if receipts else 0,  # the first that moved
                 min(window.until, room.position),
                 window.options.filter.room.fingerprint,
                 window.options.use_state_after,

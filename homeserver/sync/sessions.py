@@ -266,7 +266,10 @@ class Sessions:
             self._wake[session] = None
 
     def _apply_presence(self, entry: PresenceEntry) -> None:
-        for session in self.who_see(entry.user_id):
+        seers = self.who_see(entry.user_id)
+        for nid in entry.room_nids:
+            seers.update(self.who_look_at(nid))
+        for session in seers:
             session.note_presence(entry)
             self._wake[session] = None
 

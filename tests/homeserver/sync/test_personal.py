@@ -58,6 +58,21 @@ async def test_threaded_receipts_say_so(alice: Person, bob: Person) -> None:
     assert content[root]["m.read"][bob.user_id]["thread_id"] == "main"
 
 
+async def test_who_is_further_behind_is_told_of_more_receipts(
+    alice: Person, bob: Person, carol: Person
+) -> None:
+    room = await a_room(alice, bob, carol)
+    event = await alice.sends(room, "hello")
+    behind = await device(alice)
+    await reads(bob, room, event)
+    phone = await device(carol)
+    await reads(carol, room, event)
+    for client, readers in ((phone, {carol.user_id}), (behind, {bob.user_id, carol.user_id})):
+        told = (await client.sync()).ephemeral(room, "m.receipt")
+        assert told is not None
+        assert set(told[event]["m.read"]) == readers
+
+
 @pytest.mark.parametrize("thread", [None, "main"])
 async def test_private_receipts_are_for_ones_own_devices_alone(
     server: SyncServer, alice: Person, bob: Person, carol: Person, thread: str | None

@@ -1,8 +1,8 @@
 """An extension by itself: rounds of a connection, as the core would hand them to it.
 
-    asking = Asking(TypingExtension(server.directory), bob)
-    await asking.turn(initial=[room])          # the room comes into the window
-    assert await asking.turn() is None         # nothing has happened since
+asking = Asking(TypingExtension(server.directory), bob)
+await asking.turn(initial=[room])          # the room comes into the window
+assert await asking.turn() is None         # nothing has happened since
 """
 
 from __future__ import annotations
@@ -27,10 +27,74 @@ from homeserver.sync.sliding.requests import (
     sliding_request,
 )
 from homeserver.sync.sliding.rounds import SlidingRound
+from tests.homeserver.encryption import ClientDevice
 from tests.rooms_fixture import Person
 from tests.sync_fixture import SyncServer
 
 LIST = "all"
+
+
+@attrs.define
+class DeviceAsking:
+    """A connection of a device with one extension, and without rooms. ``since`` is None while it
+    has no position."""
+
+    extension: Extension
+    device: ClientDevice
+    since: SyncToken | None = None
+
+    async def look(self, **config: Any) -> JsonObject | None:
+        """One answer, which is lost: what is new, or what stands in every answer."""
+        asked, session, until = await self._asks(config)
+        now = SlidingRound(
+            session=session,
+            device_id=self.device.device_id,
+            request=sliding_request(
+                Asked(
+                    self.device.user_id,
+                    self.device.device_id,
+                    Shape.STABLE,
+                    SlidingBody(),
+                    str(self.since) if self.since is not None else None,
+                    0,
+                )
+            ),
+            since=self.since,
+            until=until,
+            told={},
+            initial=frozenset(),
+            lists={},
+            subscribed=(),
+            sent=(),
+        )
+        if self.since is not None:
+            self.extension.acknowledge(session, now.device_id, asked, self.since)
+        part = await self.extension.part(now, asked)
+        return json.loads(part) if part is not None else None
+
+    async def turn(self, **config: Any) -> JsonObject | None:
+        """One answer, after which the client comes back."""
+        until = SyncToken(tuple(self.device.server.log.published))
+        answer = await self.look(**config)
+        self.since = until
+        return answer
+
+    async def standing(self, **config: Any) -> JsonObject | None:
+        """What stands in an answer without news."""
+        asked, session, until = await self._asks(config)
+        part = self.extension.standing(session, self.device.device_id, asked, until)
+        return json.loads(part) if part is not None else None
+
+    async def has_news(self, **config: Any) -> bool:
+        asked, session, _ = await self._asks(config)
+        assert self.since is not None
+        return self.extension.has_news(session, self.device.device_id, asked, self.since)
+
+    async def _asks(self, config: JsonObject) -> tuple[ExtensionConfig, Session, SyncToken]:
+        server = self.device.server
+        session = await server.sessions.of(self.device.user_id)
+        until = SyncToken(tuple(server.log.published))
+        return ExtensionConfig(enabled=True, **config), session, until
 
 
 @attrs.define

@@ -62,9 +62,7 @@ async def test_rooms_that_were_not_sent_are_not_told_of(asking: Asking, alice: P
     assert kept(await asking.turn(initial=[room]), room) == {NOTE: {"b": 2}}
 
 
-async def test_rooms_outside_of_the_window_are_kept_current(
-    asking: Asking, alice: Person
-) -> None:
+async def test_rooms_outside_of_the_window_are_kept_current(asking: Asking, alice: Person) -> None:
     room = await a_room(alice)
     await keeps(alice, NOTE, {"b": 1}, room)
     await asking.turn(initial=[room])
