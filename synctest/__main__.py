@@ -13,6 +13,7 @@ import click
 
 from synctest.accounts import Registration, register_openly, register_with_secret
 from synctest.cast import Site
+from synctest.federation.command import federate
 from synctest.postgres import PostgresCluster, PostgresUnavailable
 from synctest.process import ServerFailed
 from synctest.runner import (
@@ -68,7 +69,7 @@ def main(
 ) -> None:
     """Check a homeserver from outside: chat, restart, kill9, claims, mailbox.
 
-    By default, all that apply.
+    By default, all that apply.  `federate --help` tells of several homeservers.
     """
     register = register_with_secret(shared_secret) if shared_secret else register_openly
     every: list[Scenario] = [
@@ -129,4 +130,6 @@ def _on_own_servers(
 if __name__ == "__main__":
     # Ended either way, the harness ends the servers that it has started.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    if sys.argv[1:2] == ["federate"]:
+        federate(sys.argv[2:], prog_name="python -m synctest federate")
     main(prog_name="python -m synctest")

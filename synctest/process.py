@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 from synctest.connection import Homeserver, Unreachable
@@ -37,14 +38,22 @@ class ServerProcess:
     server), listens for plain HTTP on 127.0.0.1:PORT, keeps everything under DATA_DIR and
     ends on SIGTERM.  ``$SYNCTEST_PYTHON`` is the harness's own Python.
 
+    ``environment`` is what the launcher is told beyond that (launchers in README.md).
     The port, the data and the database stay the same over restarts.
     """
 
-    def __init__(self, launcher: Path, data_dir: Path, database: str) -> None:
+    def __init__(
+        self,
+        launcher: Path,
+        data_dir: Path,
+        database: str,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
         self.url = f"http://127.0.0.1:{(port := free_port())}"
         self._command = [str(launcher.resolve()), str(data_dir), str(port), database]
         self._output = data_dir / "server-output.log"
         self._data_dir = data_dir
+        self._environment = {"SYNCTEST_PYTHON": sys.executable, **(environment or {})}
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -67,7 +76,7 @@ class ServerProcess:
                 stdout=output,
                 stderr=output,
                 cwd=self._data_dir,
-                env={**os.environ, "SYNCTEST_PYTHON": sys.executable},
+                env={**os.environ, **self._environment},
                 start_new_session=True,
             )
 

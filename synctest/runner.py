@@ -59,7 +59,7 @@ async def run_scenario(scenario: Scenario, site: Site) -> Outcome:
     try:
         figures = await scenario.run(site)
     except* FAILURES as group:
-        failures = tuple(f"{type(error).__name__}: {error}" for error in _leaves(group))
+        failures = tuple(f"{type(error).__name__}: {error}" for error in leaves_of(group))
     output = site.process.output_tail() if failures and site.process else ""
     return Outcome(scenario.name, time.monotonic() - began, figures, failures, output)
 
@@ -106,8 +106,9 @@ def report(outcome: Outcome) -> str:
     return "\n".join(lines)
 
 
-def _leaves(group: BaseExceptionGroup[Exception]) -> list[BaseException]:
+def leaves_of(group: BaseExceptionGroup[Exception]) -> list[BaseException]:
+    """The exceptions in a group, and in the groups in it."""
     leaves: list[BaseException] = []
     for error in group.exceptions:
-        leaves += _leaves(error) if isinstance(error, BaseExceptionGroup) else [error]
+        leaves += leaves_of(error) if isinstance(error, BaseExceptionGroup) else [error]
     return leaves

@@ -42,6 +42,7 @@ from homeserver.http.routes import Api
 from homeserver.log.entries import Entry
 from homeserver.log.log import Log
 from homeserver.ports.database import Database, Row, Transaction
+from homeserver.ports.federation.remote_rooms import NoRemoteRooms, RemoteRooms
 from homeserver.ports.personal.profiles import Profile
 from homeserver.ports.rooms.events import StoredEvent
 from homeserver.rooms.actor import Author, RoomActor
@@ -58,8 +59,10 @@ from homeserver.services.messages.relation_rules import RelationRules
 from homeserver.services.rooms.aliases import Aliases
 from homeserver.services.rooms.canonical_aliases import CanonicalAliases
 from homeserver.services.rooms.departures import Departures
+from homeserver.services.rooms.entrances import Entrances
 from homeserver.services.rooms.forgetting import Forgetting
 from homeserver.services.rooms.guest_departures import GuestDepartures
+from homeserver.services.rooms.invitations import Invitations
 from homeserver.services.rooms.membership import Memberships
 from homeserver.services.rooms.published_rooms import PublishedRooms
 from homeserver.services.rooms.reports import Reports
@@ -78,6 +81,7 @@ from storage.personal.push_rules import SqlPushRuleStore
 from storage.rooms.aliases import SqlAliasStore
 from storage.rooms.events import SqlEventStore
 from storage.rooms.memberships import SqlMembershipStore
+from storage.rooms.past_states import SqlPastStates
 from storage.rooms.published_rooms import SqlPublishedRoomStore
 from storage.rooms.relations import SqlRelationStore
 from storage.rooms.reports import SqlReportStore
@@ -188,7 +192,7 @@ class RoomsCore:
         self.engine = open_engine()
         migrate(self.engine)
         self.batches: list[int] = []
-        self.clock = FakeClock()
+        self.clock = self.new_clock()
         self.log = Log(
             through(self.engine),
             RoomLogStore(),
@@ -201,13 +205,20 @@ class RoomsCore:
         self.room_store = SqlRoomStore(self.log)
         self.push_rules_index = PushRulesIndex(SqlPushRuleStore(self.log))
         author = Author(
-            server_name=SERVER,
-            signing_key=KEY,
+            server_name=self.server_name,
+            signing_key=self.signing_key,
             clock=self.clock,
-            counter=EventCounter(SERVER, self.push_rules_index),
-            new_event_id=lambda: EventId(f"$event{next(_numbers)}:{SERVER}"),
+            counter=EventCounter(self.server_name, self.push_rules_index),
+            new_event_id=lambda: EventId(f"$event{next(_numbers)}:{self.server_name}"),
         )
         self.directory = RoomDirectory(self.log, self.room_store, self.events, author, rooms_budget)
+
+    server_name = SERVER
+    signing_key = KEY
+
+    def new_clock(self) -> FakeClock:
+        """The clock of the server."""
+        return FakeClock()
 
     def _high_water(self) -> list[int]:
         def work(tx: Transaction) -> list[int]:
@@ -253,11 +264,13 @@ class RoomsServer(RoomsCore):
         self.invite_permissions = KnownInvitePermissions()
         self.settings = RecordedSettings()
         self.tokens = KnownTokens()
+        self.remote_rooms = self.way_to_remote_rooms()
         self._wire_services()
         self.client = TestClient(
             [
                 AliasesApi(self.aliases),
                 MembershipApi(
+                    self.entrances,
                     self.memberships,
                     self.aliases,
                     Forgetting(self.directory, self.membership_store, self.log),
@@ -278,6 +291,10 @@ class RoomsServer(RoomsCore):
             self.clock,
         )
 
+    def way_to_remote_rooms(self) -> RemoteRooms:
+        """What asks other servers."""
+        return NoRemoteRooms()
+
     def further_apis(self) -> list[Api]:
         """What servers that do more than this one offer besides."""
         return []
@@ -290,19 +307,22 @@ class RoomsServer(RoomsCore):
         published = SqlPublishedRoomStore(log)
         summary_store = SqlRoomSummaryStore(log)
         self.presenter = presenter = Presenter(self.events, relations)
-        self.visibility = visibility = Visibility(self.room_store, self.events)
+        self.visibility = visibility = Visibility(self.room_store, self.events, SqlPastStates(log))
         defaults = RoomDefaults(
-            SERVER, DEFAULT_ROOM_VERSION, lambda: RoomId(f"!room{next(_numbers)}:{SERVER}")
+            self.server_name,
+            DEFAULT_ROOM_VERSION,
+            lambda: RoomId(f"!room{next(_numbers)}:{self.server_name}"),
         )
 
-        self.aliases = Aliases(SqlAliasStore(log), directory, self.clock, SERVER)
+        self.aliases = Aliases(SqlAliasStore(log), directory, self.clock, self.server_name)
         self.memberships = Memberships(
             directory,
             self.profiles,
-            RestrictedJoins(self.membership_store, SERVER),
-            self.invite_permissions,
+            RestrictedJoins(directory, self.server_name),
+            Invitations(self.invite_permissions, self.remote_rooms, self.server_name),
             self.settings,
         )
+        self.entrances = Entrances(directory, self.memberships, self.remote_rooms, self.profiles)
         self.creation = RoomCreation(
             directory, self.aliases, self.memberships, self.profiles, defaults
         )
@@ -312,22 +332,22 @@ class RoomsServer(RoomsCore):
             directory,
             self.memberships,
             CanonicalAliases(self.aliases),
-            GuestDepartures(self.guests, SERVER),
+            GuestDepartures(self.guests, self.server_name),
         )
         self.history = history = History(directory, presenter, visibility, relations, self.clock)
         self.state_reading = StateReading(directory, history, presenter, self.clock)
         self.upgrades = RoomUpgrades(directory, self.aliases, published, self.settings, defaults)
-        self.published_rooms = PublishedRooms(published, directory, SERVER)
+        self.published_rooms = PublishedRooms(published, directory, self.server_name)
         self.hierarchy = RoomHierarchy(summary_store, self.membership_store)
         self.summaries = RoomSummaries(summary_store, self.membership_store)
         self.reports = Reports(
             self.report_store, directory, self.clock, lambda: f"report{next(_numbers)}"
         )
-        self.departures = Departures(directory)
+        self.departures = Departures(directory, self.remote_rooms)
 
     def person(self, name: str, device_id: str | None = "DEVICE", **standing: bool) -> Person:
         """A user with a session; ``standing`` are the flags of a :class:`Requester`."""
-        user_id = UserId(f"@{name}:{SERVER}")
+        user_id = UserId(f"@{name}:{self.server_name}")
         device = DeviceId(device_id) if device_id is not None else None
         requester = Requester(user_id, device, next(_numbers), **standing)
         token = f"{user_id}/{device_id}"

@@ -11,16 +11,37 @@ from collections.abc import Iterable
 from typing import Protocol, TypeVar
 
 from homeserver.domain.canonical_json import JsonObject
-from homeserver.domain.events import Event
 
 _ORDER = re.compile(r"[\x20-\x7E]{1,50}")
+
+
+class ChildEvent(Protocol):
+    """An `m.space.child` event, or what was told of one; ``raw_content`` is its content in JSON."""
+
+    @property
+    def type(self) -> str: ...
+
+    @property
+    def state_key(self) -> str | None: ...
+
+    @property
+    def content(self) -> JsonObject: ...
+
+    @property
+    def raw_content(self) -> bytes: ...
+
+    @property
+    def sender(self) -> str: ...
+
+    @property
+    def origin_server_ts(self) -> int: ...
 
 
 class HasEvent(Protocol):
     """Something around an event."""
 
     @property
-    def event(self) -> Event: ...
+    def event(self) -> ChildEvent: ...
 
 
 Child = TypeVar("Child", bound=HasEvent)

@@ -8,7 +8,7 @@ from typing import Final
 
 # An opening bracket is a step down, a closing one a step up: 255 is -1 as a signed byte.
 _STEPS: Final = bytes.maketrans(b"[{]}", bytes((1, 1, 255, 255)))
-_NO_BRACKETS: Final = bytes(byte for byte in range(256) if byte not in b"[]{}")
+_NO_STRUCTURE: Final = bytes(byte for byte in range(256) if byte not in b'[]{}"')
 _DOWN_AND_UP: Final = bytes((1, 255))
 
 
@@ -17,9 +17,12 @@ def is_deeper(document: bytes, depth: int) -> bool:
 
     Nearly every document is told by its size or by how many brackets it has.
     """
-    if len(document) <= 2 * depth or document.count(b"{") + document.count(b"[") <= depth:
+    if len(document) <= 2 * depth:
         return False
-    steps = _outside_of_strings(document).translate(_STEPS, _NO_BRACKETS)
+    structure = _structure(document)
+    if structure.count(b"{") + structure.count(b"[") <= depth:
+        return False
+    steps = _outside_of_strings(structure).translate(_STEPS)
     for level in range(2):  # Long lists of small objects are shallow.
         steps = steps.replace(_DOWN_AND_UP, b"")
         if not steps:
@@ -27,7 +30,13 @@ def is_deeper(document: bytes, depth: int) -> bool:
     return max(accumulate(array("b", steps))) + 2 > depth
 
 
-def _outside_of_strings(document: bytes) -> bytes:
+def _structure(document: bytes) -> bytes:
+    """The brackets of a document, and the quotation marks around strings."""
     if b"\\" in document:
         document = document.replace(rb"\\", b"").replace(rb"\"", b"")
-    return b"".join(document.split(b'"')[::2])
+    return document.translate(None, _NO_STRUCTURE)
+
+
+def _outside_of_strings(structure: bytes) -> bytes:
+    # Most strings hold no brackets.
+    return b"".join(structure.replace(b'""', b"").split(b'"')[::2])

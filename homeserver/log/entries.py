@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import attrs
 
 from homeserver.domain.identifiers import DeviceId, RoomId, UserId
-from homeserver.ports.rooms.events import EventAppend
+from homeserver.ports.rooms.events import EventAppend, MembershipRow
 from homeserver.ports.rooms.receipts import ReceiptRow
 
 
@@ -24,6 +24,17 @@ class EventEntry(Entry):
     """An event was appended to a room."""
 
     append: EventAppend
+
+
+@attrs.frozen(slots=True)
+class OutOfBandEntry(Entry):
+    """What a user is to a room that this server is not in changed, by an event outside of its
+    timeline."""
+
+    room_nid: int
+    room_id: RoomId
+    event_nid: int
+    change: MembershipRow
 
 
 @attrs.frozen(slots=True)
@@ -61,10 +72,15 @@ class ForgottenEntry(Entry):
 
 @attrs.frozen(slots=True)
 class PresenceEntry(Entry):
-    """The presence of a user changed."""
+    """The presence of a user changed.
+
+    ``room_nids`` are the rooms of a user of another server; those of our own are known from their
+    session.
+    """
 
     user_id: UserId
     content: Mapping[str, object]
+    room_nids: tuple[int, ...] = ()
 
 
 @attrs.frozen(slots=True)

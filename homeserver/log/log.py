@@ -136,6 +136,10 @@ class Log:
         """Append an entry, with the work that stores it (none for what is not stored)."""
         return cast("Deferred[T]", self._queue([entry], work, None))
 
+    def append_all(self, entries: Sequence[Entry], work: Callable[[Transaction], T]) -> Deferred[T]:
+        """Append entries, of several shards perhaps, with the one work that stores them all."""
+        return cast("Deferred[T]", self._queue(entries, work, None))
+
     def write(
         self, work: Callable[Concatenate[Transaction, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> Deferred[T]:

@@ -17,7 +17,7 @@ from twisted.internet.defer import Deferred
 from homeserver.domain.auth_events import auth_event_keys
 from homeserver.domain.auth_rules import check_event_auth
 from homeserver.domain.canonical_json import JsonObject
-from homeserver.domain.errors import DatabaseUnavailable
+from homeserver.domain.errors import DatabaseUnavailable, Forbidden
 from homeserver.domain.event_format import MAX_PREV_EVENTS
 from homeserver.domain.events import (
     Event,
@@ -240,6 +240,16 @@ class RoomActor:
         return self._state
 
     @property
+    def is_resident(self) -> bool:
+        """Whether this server may write to the room on its own.
+
+        It must have a user in there, or nobody may be left in the room: otherwise what it has of
+        the room is from when it took part, and others have gone on since.
+        """
+        view, here = self.view, self._author.server_name
+        return view.is_known and (here in view.joined_servers or not view.joined_servers)
+
+    @property
     def heads(self) -> list[StoredEvent]:
         """The forward extremities, which the next event of this server follows."""
         return list(self._extremities)
@@ -284,6 +294,17 @@ class RoomActor:
         append = self._make(new)
         return append.stored, self.queue(append)
 
+    def propose(self, new: NewEvent) -> Event:
+        """Build and authorise an event without appending it, after ``prepare``.
+
+        For events that another server has to sign before they count. Raises as :meth:`append`.
+        """
+        require_storable(new.type, new.state_key, new.txn_id, new.content)
+        self._require_resident()
+        event = self._build(new)
+        check_event_auth(event, self._state, self._create_event())
+        return event
+
     async def settled(self) -> None:
         """Resolve when everything that was appended before has been committed.
 
@@ -316,6 +337,10 @@ class RoomActor:
     def queue_together(self, appends: Sequence[EventAppend]) -> Deferred[None]:
         """Hand events that were built to the log, which stores all of them or none."""
         return self._log.append_events(appends, self.view.shard, self._chain)
+
+    def _require_resident(self) -> None:
+        if CREATE not in self._ahead and not self.is_resident:
+            raise Forbidden("This server is not in the room")
 
     def _auth_keys(self, new: NewEvent) -> list[StateKey]:
         return auth_event_keys(self.view.version, new.type, new.state_key, new.sender, new.content)
@@ -356,6 +381,8 @@ class RoomActor:
             raise DatabaseUnavailable(500, "The room is being loaded again")
         view = self.view
         require_storable(new.type, new.state_key, new.txn_id, new.content)
+        if new.type != "m.room.create":
+            self._require_resident()
         event = self._build(new)
         if event.type == "m.room.create":
             check_event_auth(event, {}, None)

@@ -87,10 +87,10 @@ class Incoming:
         event = arrival.event
         actor = await self._directory.by_nid(room_nid)
         referred = await self._look_up(actor, arrival)
-        if referred.itself is not None and referred.itself.standing is not Standing.OUTLIER:
+        if referred.itself is not None and is_placed(referred.itself):
             return referred.itself.standing
         if not self._is_allowed_by_auth_events(actor, event, referred.auth_events):
-            return await self._reject(actor, event, referred)
+            return await self._reject(actor, arrival, referred)
         await self._counter.prepare(event.content)
         while True:
             actor = await self._directory.by_nid(room_nid)
@@ -139,7 +139,9 @@ class Incoming:
         prevs = [
             found
             for event_id in event.prev_event_ids
-            if (found := known.get(event_id)) is not None and found.standing is not Standing.OUTLIER
+            if (found := known.get(event_id)) is not None
+            and is_placed(found)
+            and found.room_nid == actor.view.nid
         ]
         here = {stored.event.event_id for stored in prevs}
         missing = tuple(event_id for event_id in event.prev_event_ids if event_id not in here)
@@ -186,8 +188,13 @@ class Incoming:
         events = await self._states.events(actor.view, state, _auth_keys(event))
         return _allows(event, {key: e.event for key, e in events.items()}, actor)
 
-    async def _reject(self, actor: RoomActor, event: Event, referred: _Referred) -> Standing:
-        await self._store_outside(actor, event, referred, Standing.REJECTED, None)
+    async def _reject(self, actor: RoomActor, arrival: Arrival, referred: _Referred) -> Standing:
+        """Keep the state before a rejected event, which is also the one that others who follow it
+        are judged by."""
+        await actor.settled()
+        states = _states_before(arrival, referred)
+        before = await self._states.resolve(actor.view, states) if states else None
+        await self._store_outside(actor, arrival.event, referred, Standing.REJECTED, before)
         return Standing.REJECTED
 
     async def _store_outside(
@@ -234,7 +241,7 @@ class Incoming:
             if remote.heads != {stored.nid for stored in actor.heads}:
                 raise HeadsMoved
             if not _allows(event, actor.head_state, actor):
-                return await self._reject(actor, event, referred)
+                return await self._reject(actor, arrival, referred)
             _, committed = actor.append_remote(remote)
             await committed
             await self._note_early_redaction(event, referred)
@@ -248,12 +255,9 @@ class Incoming:
         others = [stored for stored in actor.heads if stored.nid not in remote.prevs]
         await actor.settled()
         now = current(room)
-        states = [stored.state_after for stored in referred.prevs]
-        if arrival.before is not None:
-            states.append(arrival.before)
-        before = await self._states.resolve(room, states)
+        before = await self._states.resolve(room, _states_before(arrival, referred))
         if not await self._is_allowed_by(actor, event, before):
-            return await self._reject(actor, event, referred)
+            return await self._reject(actor, arrival, referred)
         if not await self._is_allowed_by(actor, event, now):
             await self._store_outside(actor, event, referred, Standing.SOFT_FAILED, before)
             return Standing.SOFT_FAILED
@@ -380,6 +384,22 @@ def outside(event: Event, room_nid: int, nid: int, standing: Standing) -> Stored
         redacted_by=None,
         standing=standing,
     )
+
+
+def is_placed(stored: StoredEvent) -> bool:
+    """Whether it is known where in the room's history an event belongs: what was rejected as an
+    outlier has no state before it yet."""
+    if stored.standing is Standing.REJECTED:
+        return stored.state_position != 0
+    return stored.standing is not Standing.OUTLIER
+
+
+def _states_before(arrival: Arrival, referred: _Referred) -> list[StateAt]:
+    """The states that resolve to the one before an event."""
+    states = [stored.state_after for stored in referred.prevs]
+    if arrival.before is not None:
+        states.append(arrival.before)
+    return states
 
 
 def _auth_keys(event: Event) -> list[StateKey]:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import OrderedDict, deque
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from homeserver.domain.events import StateKey
-from homeserver.domain.identifiers import EventId, UserId
+from homeserver.domain.identifiers import EventId, ServerName, UserId, server_name_of
 from homeserver.domain.power_levels import POWER_LEVELS_KEY, PowerLevels
 from homeserver.domain.room_versions import RoomVersion, room_version
 from homeserver.ports.rooms.events import (
@@ -25,6 +25,9 @@ NOWHERE: Order = (-1, 0)
 
 # Timeline events kept in memory for each room.
 TAIL = 40
+
+# How many changes of the set of servers are remembered, so that it is known at events of a batch.
+SERVER_CHANGES = 64
 
 
 class Member(NamedTuple):
@@ -50,6 +53,10 @@ class RoomView:
         }
         self.members: dict[UserId, Member] = {}
         self.counts: dict[str, int] = {}
+        self._joined_from: dict[ServerName, int] = {}
+        self._server_changes: deque[tuple[int, frozenset[ServerName]]] = deque(
+            maxlen=SERVER_CHANGES
+        )
         for member in snapshot.members:
             self._set_member(member)
         self.tail: deque[StoredEvent] = deque(snapshot.tail)
@@ -84,6 +91,9 @@ class RoomView:
         """Where the state changed last otherwise than by the event there."""
         self.gap_position = snapshot.gap_position
         """The last place before which the timeline lacks events; 0 without gaps."""
+        self.told: Mapping[UserId, Sequence[bytes]] = snapshot.told
+        """By user: the stripped state that another server told them, as this one is not in the
+        room."""
         self.related: set[EventId] = set(snapshot.related)
         """Events that something in the tail relates to."""
         self.previous: dict[int, StoredEvent] = {}
@@ -93,9 +103,22 @@ class RoomView:
         self._power_levels: PowerLevels | None = None
 
     @property
+    def is_known(self) -> bool:
+        """Whether this server has, or had once, the state of the room.
+
+        It has not where its users were invited to the room or knocked there, and no more.
+        """
+        return CREATE in self.state
+
+    @property
     def create(self) -> StoredEvent:
-        """The event that made the room."""
+        """The event that made the room, which is known."""
         return self.state[CREATE]
+
+    @property
+    def joined_servers(self) -> Collection[ServerName]:
+        """The servers of the users who are in the room."""
+        return self._joined_from.keys()
 
     @property
     def power_levels(self) -> PowerLevels:
@@ -129,6 +152,20 @@ class RoomView:
     def joined(self) -> Iterator[UserId]:
         """The users who are in the room."""
         return (user for user, member in self.members.items() if member.membership == "join")
+
+    def servers_before_and_after(
+        self, position: int
+    ) -> tuple[frozenset[ServerName], frozenset[ServerName]]:
+        """The servers that were in the room before the event at a position, which is one of the
+        newest, and after it."""
+        after = frozenset(self._joined_from)
+        for changed, before in reversed(self._server_changes):
+            if changed == position:
+                return before, after
+            if changed < position:
+                break
+            after = before
+        return after, after
 
     def holder(self, key: StateKey) -> int | None:
         """The number of the event that holds a place of the current state."""
@@ -184,11 +221,16 @@ class RoomView:
         self.fragments.clear()
         stored = append.stored
         event = stored.event
+        servers = None
+        if append.membership is not None or append.resolved:
+            servers = frozenset(self._joined_from)
         if event.state_key is not None and append.takes_effect:
             self._set_state(StateChange(event.state_map_key(), stored, append.membership))
             self.state_changed = stored.position
         for resolved in append.resolved:
             self._set_state(resolved)
+        if servers is not None and servers != self._joined_from.keys():
+            self._server_changes.append((stored.position, servers))
         if append.changes_state_otherwise:
             self.state_changed = self.resolved_position = stored.position
         if append.missing:
@@ -218,7 +260,7 @@ class RoomView:
             if stored is None:
                 known = self.members.pop(member.user_id, None)
                 if known is not None:
-                    self.counts[known.membership] -= 1
+                    self._count_out(member.user_id, known)
                 return
             self._set_member(
                 MemberRow(member.user_id, member.membership, stored.nid, member.display_name)
@@ -283,9 +325,21 @@ class RoomView:
     def _set_member(self, row: MemberRow) -> None:
         known = self.members.get(row.user_id)
         if known is not None:
-            self.counts[known.membership] -= 1
+            self._count_out(row.user_id, known)
         self.counts[row.membership] = self.counts.get(row.membership, 0) + 1
+        if row.membership == "join":
+            server = server_name_of(row.user_id)
+            self._joined_from[server] = self._joined_from.get(server, 0) + 1
         self.members[row.user_id] = Member(row.membership, row.event_nid, row.display_name)
+
+    def _count_out(self, user_id: UserId, member: Member) -> None:
+        self.counts[member.membership] -= 1
+        if member.membership != "join":
+            return
+        server = server_name_of(user_id)
+        self._joined_from[server] -= 1
+        if not self._joined_from[server]:
+            del self._joined_from[server]
 
     @property
     def weight(self) -> int:

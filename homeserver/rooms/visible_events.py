@@ -15,6 +15,7 @@ from homeserver.domain.visibility import (
     parse_history_visibility,
 )
 from homeserver.ports.rooms.events import StoredEvent, position_of_nid
+from homeserver.ports.rooms.past_states import PastStates
 from homeserver.ports.rooms.rooms import RoomStore
 from homeserver.rooms.event_cache import EventCache
 from homeserver.rooms.view import MEMBER, RoomView
@@ -28,6 +29,14 @@ class _Step:
 
     position: int
     value: str
+
+
+@attrs.frozen(slots=True)
+class Seen:
+    """The visibility of a room, and one user's membership, in one of its states."""
+
+    visibility: HistoryVisibility = HistoryVisibility.SHARED
+    membership: Membership = Membership.LEAVE
 
 
 @attrs.frozen(slots=True)
@@ -51,19 +60,23 @@ class VisibleHistory:
             current = step.value
         return None if current == "join" else left
 
-    def membership_before(self, position: int) -> Membership:
-        """The user's membership in the state before a position."""
-        return Membership(_before(self.membership, position, "leave"))
+    def before(self, stored: StoredEvent) -> Seen:
+        """What held before an event whose state is one that the room was in."""
+        position = stored.state_position + 1
+        return Seen(
+            HistoryVisibility(_before(self.visibility, position, "shared")),
+            Membership(_before(self.membership, position, "leave")),
+        )
 
-    def allows(self, stored: StoredEvent, user_id: UserId) -> bool:
-        """Whether the user may see an event."""
+    def allows(self, stored: StoredEvent, user_id: UserId, before: Seen) -> bool:
+        """Whether the user may see an event, given what held in the state before it."""
         event = stored.event
         own = event.type == MEMBER and event.state_key == user_id
         changes = (event.type, event.state_key) == VISIBILITY
         return may_see_event(
-            visibility=HistoryVisibility(_before(self.visibility, stored.position, "shared")),
-            membership=self.membership_before(stored.position),
-            joined_later=self.last_join > stored.position,
+            visibility=before.visibility,
+            membership=before.membership,
+            joined_later=(self.last_join, 0) > stored.order,
             new_visibility=parse_history_visibility(event.content) if changes else None,
             new_membership=parse_membership(event.content) if own else None,
         )
@@ -88,9 +101,10 @@ def _value(key: StateKey, stored: StoredEvent) -> str:
 class Visibility:
     """Filters events by what a user may see."""
 
-    def __init__(self, store: RoomStore, events: EventCache) -> None:
+    def __init__(self, store: RoomStore, events: EventCache, states: PastStates) -> None:
         self._store = store
         self._events = events
+        self._states = states
 
     async def history(self, room: RoomView, user_id: UserId) -> VisibleHistory:
         """How visibility and membership changed: one query over the few rows of two places."""
@@ -116,25 +130,55 @@ class Visibility:
         """The events that the user may see, and by number the user's membership where not join."""
         if not events:
             return [], {}
+        beside = [e for e in events if e.state_position < 0]
         oldest = min(events, key=lambda e: e.order)
         member = room.members.get(user_id)
         if (
-            member is not None
+            not beside
+            and member is not None
             and member.membership == "join"
-            and position_of_nid(member.nid) < oldest.position
+            and position_of_nid(member.nid) <= min(e.state_position for e in events)
         ):
             # They were in the room all the time.
             return list(events), {}
-        history = self._recent_history(room, user_id, oldest)
+        history = None
+        if all(e.state_position == e.position - 1 for e in events):
+            history = self._recent_history(room, user_id, oldest)
         if history is None:
             history = await self.history(room, user_id)
-        seen = [e for e in events if history.allows(e, user_id)]
-        memberships = {
-            e.nid: membership
-            for e in seen
-            if (membership := self._membership_at(e, user_id, history)) != "join"
-        }
+        before = await self._before(room, user_id, beside)
+        seen = []
+        memberships: dict[int, str] = {}
+        for stored in events:
+            held = before.get(stored.state_position) or history.before(stored)
+            if history.allows(stored, user_id, held):
+                seen.append(stored)
+                membership = _membership_at(stored, user_id, held)
+                if membership != "join":
+                    memberships[stored.nid] = membership
         return seen, memberships
+
+    async def _before(
+        self, room: RoomView, user_id: UserId, events: Sequence[StoredEvent]
+    ) -> dict[int, Seen]:
+        """What held in the states before events that the room as a whole never was in, by
+        ``state_position``: on branches of its history, and where that was filled in later."""
+        if not events:
+            return {}
+        own = (MEMBER, user_id)
+        bases = {stored.state_position for stored in events}
+        held = await self._states.held(room.nid, bases, [VISIBILITY, own])
+        found = await self._events.fetch(
+            {nid for places in held.values() for nid in places.values()}
+        )
+        before = {}
+        for base, places in held.items():
+            values = {key: _value(key, found[nid]) for key, nid in places.items()}
+            before[base] = Seen(
+                HistoryVisibility(values.get(VISIBILITY, "shared")),
+                Membership(values.get(own, "leave")),
+            )
+        return before
 
     def _recent_history(
         self, room: RoomView, user_id: UserId, oldest: StoredEvent
@@ -177,9 +221,10 @@ class Visibility:
         before = room.previous.get(first.nid) or self._events.get(first.replaces_nid)
         return [_Step(-1, _value(key, before)), *steps] if before is not None else None
 
-    @staticmethod
-    def _membership_at(stored: StoredEvent, user_id: UserId, history: VisibleHistory) -> str:
-        event = stored.event
-        if event.type == MEMBER and event.state_key == user_id:
-            return str(event.content.get("membership", "leave"))
-        return history.membership_before(stored.position)
+
+def _membership_at(stored: StoredEvent, user_id: UserId, before: Seen) -> str:
+    """The user's membership as clients are told it: with an event about it, the new one."""
+    event = stored.event
+    if event.type == MEMBER and event.state_key == user_id:
+        return str(event.content.get("membership", "leave"))
+    return before.membership

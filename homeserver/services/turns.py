@@ -23,5 +23,6 @@ class Turns:
             yield
         finally:
             lock.release()
-            if not lock.locked:
+            # Whoever was next may be through already, and have removed it.
+            if not lock.locked and self._locks.get(key) is lock:
                 del self._locks[key]

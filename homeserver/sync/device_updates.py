@@ -194,14 +194,16 @@ class DeviceUpdates:
     async def _delete(self) -> None:
         """Delete what was acknowledged, all that gathered while the last deletion ran at once."""
         while self._acknowledged:
-            acknowledged, self._acknowledged = self._acknowledged, {}
+            acknowledged = dict(self._acknowledged)
             try:
                 await self._stores.to_device.acknowledge(list(acknowledged.values()))
             except (DatabaseDown, DatabaseFull) as error:
                 # They are never delivered again; the next acknowledgement takes them along.
                 log.warning("deletion_of_messages_put_off", error=str(error))
-                self._acknowledged = {**acknowledged, **self._acknowledged}
                 break
+            for address, deleted in acknowledged.items():
+                if self._acknowledged[address] is deleted:
+                    del self._acknowledged[address]
         self._is_deleting = False
 
     # --- what is followed
@@ -218,8 +220,13 @@ class DeviceUpdates:
         device = followed.devices.get(device_id)
         if device is None:
             address = (session.user_id, device_id)
+            # Of a session that was forgotten and is back before the deletion is done.
+            waiting = self._acknowledged.get(address)
+            acknowledged = waiting.delivered if waiting is not None else 0
             device = followed.devices[device_id] = _Device(
-                ToDeviceMail(self._stores.to_device, self._log, address, session.shard),
+                ToDeviceMail(
+                    self._stores.to_device, self._log, address, session.shard, acknowledged
+                ),
                 KeyCounts(self._stores.key_counts, address),
             )
         return device

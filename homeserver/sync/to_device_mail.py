@@ -3,7 +3,8 @@
 Client-server API, "Send-to-Device messaging", server behaviour. A message stands at a position of
 the log of its recipient's shard. A token acknowledges what stands up to its position, unless the
 answer that ended in it had to stop before: then a stored cursor says where. So nothing depends on
-memory, and what a restarted server does not know it reads.
+memory, and what a restarted server does not know it reads. What was acknowledged is deleted a
+little later, and not told again meanwhile.
 """
 
 from __future__ import annotations
@@ -21,15 +22,25 @@ AT_ONCE: Final = 100
 
 
 class ToDeviceMail:
-    """What waits for one device. Positions are those of the shard of its user."""
+    """What waits for one device. Positions are those of the shard of its user.
+
+    What stands up to ``acknowledged`` is not told any more, even while it is still stored.
+    """
 
     def __init__(
-        self, store: ToDeviceStore, log: Log, address: tuple[UserId, DeviceId], shard: int
+        self,
+        store: ToDeviceStore,
+        log: Log,
+        address: tuple[UserId, DeviceId],
+        shard: int,
+        acknowledged: int = 0,
     ) -> None:
         self._store = store
         self._log = log
         self._address = address
         self._shard = shard
+        self._acknowledged = 0
+        self._note_acknowledged(acknowledged)
         self._is_loaded = False
         # Where messages may stand that are still stored; 0 for nowhere.
         self._first = 0
@@ -53,7 +64,9 @@ class ToDeviceMail:
         """
         if not self._is_loaded:
             await self._load()
-        after = self._delivered(since) if since is not None else 0
+        after = self._acknowledged
+        if since is not None:
+            after = max(after, self._delivered(since))
         if self._last <= after:
             return []
         found = await self._store.messages(*self._address, after, until, AT_ONCE + 1)
@@ -67,6 +80,7 @@ class ToDeviceMail:
         if not self._is_loaded:
             return None
         delivered = self._delivered(since)
+        self._note_acknowledged(delivered)
         outdated = [token for token in self._cursors if token < since]
         if not outdated and not 0 < self._first <= delivered:
             return None
@@ -89,7 +103,8 @@ class ToDeviceMail:
             await self._load()
         if not self.waits_after(position):
             return [], until
-        found = await self._store.messages(*self._address, position, until, limit + 1)
+        after = max(position, self._acknowledged)
+        found = await self._store.messages(*self._address, after, until, limit + 1)
         if len(found) > limit:
             found = found[:limit]
             until = found[-1].position
@@ -97,13 +112,21 @@ class ToDeviceMail:
 
     def acknowledge_up_to(self, position: int) -> Acknowledgement | None:
         """What can be deleted, now that the device has everything up to a position."""
-        if not self._is_loaded or not 0 < self._first <= position:
+        if not self._is_loaded:
+            return None
+        self._note_acknowledged(position)
+        if not 0 < self._first <= position:
             return None
         self._first = position + 1 if self._last > position else 0
         # What tokens before this one stopped at does not matter any more.
         for token in [token for token in self._cursors if token < position]:
             del self._cursors[token]
         return Acknowledgement(*self._address, position, position)
+
+    def _note_acknowledged(self, position: int) -> None:
+        # A token may be made up: what is still to come has not been acknowledged.
+        position = min(position, self._log.published[self._shard])
+        self._acknowledged = max(self._acknowledged, position)
 
     def _delivered(self, since: int) -> int:
         return self._cursors.get(since, since)

@@ -24,6 +24,12 @@ class SqlCrossSigningStore:
     async def keys(self, user_ids: Collection[UserId], viewer: UserId) -> list[SeenCrossSigningRow]:
         return await self._transactions.read(_keys, list(user_ids), viewer)
 
+    async def published(self, user_ids: Collection[UserId]) -> list[CrossSigningRow]:
+        return await self._transactions.read(_published, list(user_ids))
+
+    async def signatures(self, signer: UserId, user_ids: Collection[UserId]) -> list[UserSignature]:
+        return await self._transactions.read(_signatures, signer, list(user_ids))
+
     def read(self, tx: Transaction, user_id: UserId) -> dict[str, CrossSigningRow]:
         rows = tx.all(
             "SELECT user_id, usage, public_key, key FROM cross_signing_keys WHERE user_id = ?",
@@ -94,3 +100,20 @@ def _keys(tx: Transaction, user_ids: list[UserId], viewer: UserId) -> list[SeenC
         for u, usage, p, k, _, _ in rows
     }
     return list(seen.values())
+
+
+def _published(tx: Transaction, user_ids: list[UserId]) -> list[CrossSigningRow]:
+    rows = tx.all(
+        "SELECT user_id, usage, public_key, key FROM cross_signing_keys WHERE user_id = ANY(?)",
+        (user_ids,),
+    )
+    return [CrossSigningRow(*row) for row in rows]
+
+
+def _signatures(tx: Transaction, signer: UserId, user_ids: list[UserId]) -> list[UserSignature]:
+    rows = tx.all(
+        """SELECT user_id, public_key, signing_key_id, signature FROM user_signatures
+        WHERE signer = ? AND user_id = ANY(?)""",
+        (signer, user_ids),
+    )
+    return [UserSignature(*row) for row in rows]

@@ -11,17 +11,17 @@ from homeserver.ports.database import Row, Transaction, Transactions
 from homeserver.ports.encryption.device_keys import Claim, ClaimedKey, DeviceKeysRow
 from homeserver.ports.encryption.to_device import DeviceAddress
 from storage.encryption.key_counts import one_time_key_counts
+from storage.encryption.one_time_keys import (
+    add_keys,
+    by_algorithm,
+    forget_used_up,
+    known_keys,
+    take_keys,
+)
 
 # A statement takes a bounded number of parameters.
 _CLAIMS_AT_ONCE = 5000
 
-_CLAIM = """DELETE FROM one_time_keys WHERE (user_id, device_id, algorithm, key_id) IN (
-        SELECT v.column1, v.column2, v.column3, (
-            SELECT k.key_id FROM one_time_keys k
-            WHERE k.user_id = v.column1 AND k.device_id = v.column2 AND k.algorithm = v.column3
-            ORDER BY k.position, k.key_id LIMIT 1
-        ) FROM (VALUES {claims}) AS v
-    ) RETURNING user_id, device_id, algorithm, key_id, key"""
 _FALL_BACK = """UPDATE fallback_keys SET used = TRUE
     WHERE (user_id, device_id, algorithm) IN (
         SELECT v.column1, v.column2, v.column3 FROM (VALUES {claims}) AS v
@@ -52,37 +52,30 @@ class SqlDeviceKeyStore:
         self, tx: Transaction, address: DeviceAddress, keys: Sequence[ClaimableKey]
     ) -> list[ClaimableKey]:
         uploaded = {(key.algorithm, key.key_id): key.key for key in keys}
-        rows = tx.all(
-            """SELECT algorithm, key_id, key FROM one_time_keys
-            WHERE user_id = ? AND device_id = ? AND algorithm = ANY(?) AND key_id = ANY(?)""",
-            (*address, list({key.algorithm for key in keys}), [key.key_id for key in keys]),
-        )
-        stored = [ClaimableKey(*row) for row in rows]
         return [
-            key for key in stored if uploaded.get((key.algorithm, key.key_id), key.key) != key.key
+            ClaimableKey(stored.algorithm, stored.key_id, stored.key)
+            for stored in known_keys(tx, address, by_algorithm(keys))
+            if stored.key is not None
+            and uploaded.get((stored.algorithm, stored.key_id), stored.key) != stored.key
         ]
 
     def add_one_time_keys(
-        self, tx: Transaction, address: DeviceAddress, keys: Sequence[ClaimableKey], position: int
+        self,
+        tx: Transaction,
+        address: DeviceAddress,
+        keys: Sequence[ClaimableKey],
+        now_ms: int,
+        claimed_since: int,
     ) -> None:
-        tx.insert(
-            """INSERT INTO one_time_keys
-                (user_id, device_id, algorithm, key_id, position, key)
-            SELECT v.column1, v.column2, v.column3, v.column4, v.column5, v.column6 FROM (VALUES""",
-            [(*address, key.algorithm, key.key_id, position, key.key) for key in keys],
-            """) AS v WHERE NOT EXISTS (
-                SELECT 1 FROM claimed_one_time_keys c
-                WHERE c.user_id = v.column1 AND c.device_id = v.column2
-                    AND c.algorithm = v.column3 AND c.key_id = v.column4
-            ) ON CONFLICT DO NOTHING""",
-        )
-
-    def forget_claims(self, tx: Transaction, address: DeviceAddress, before_ts: int) -> None:
-        tx.execute(
-            """DELETE FROM claimed_one_time_keys
-            WHERE user_id = ? AND device_id = ? AND claimed_ts < ?""",
-            (*address, before_ts),
-        )
+        forget_used_up(tx, address, now_ms, claimed_since)
+        known = {
+            (stored.algorithm, stored.key_id)
+            for stored in known_keys(tx, address, by_algorithm(keys))
+            if stored.key is not None or stored.claimed_ts >= claimed_since
+        }
+        new = [key for key in keys if (key.algorithm, key.key_id) not in known]
+        for algorithm, some in by_algorithm(new).items():
+            add_keys(tx, address, algorithm, some)
 
     def put_fallback_keys(
         self, tx: Transaction, address: DeviceAddress, keys: Sequence[ClaimableKey]
@@ -118,26 +111,18 @@ def _device_keys(tx: Transaction, user_ids: list[UserId]) -> list[DeviceKeysRow]
 
 
 def _claim(tx: Transaction, claims: list[Claim], now_ms: int) -> list[ClaimedKey]:
-    claimed = _handed_out(tx, _CLAIM, claims)
-    tx.insert(
-        """INSERT INTO claimed_one_time_keys
-            (user_id, device_id, algorithm, key_id, claimed_ts) VALUES""",
-        [(c.user_id, c.device_id, c.key.algorithm, c.key.key_id, now_ms) for c in claimed],
-        "ON CONFLICT DO NOTHING",
-    )
+    claimed = take_keys(tx, claims, now_ms)
     if len(claimed) == len(claims):
         return claimed
     served = {(c.user_id, c.device_id, c.key.algorithm) for c in claimed}
     unserved = [c for c in claims if (c.user_id, c.device_id, c.algorithm) not in served]
-    return claimed + _handed_out(tx, _FALL_BACK, unserved)
+    return claimed + _fall_back(tx, unserved)
 
 
-def _handed_out(tx: Transaction, statement: str, claims: list[Claim]) -> list[ClaimedKey]:
-    if not claims:
-        return []
+def _fall_back(tx: Transaction, claims: list[Claim]) -> list[ClaimedKey]:
     marks = ", ".join(["(?, ?, ?)"] * len(claims))
     parameters = [value for c in claims for value in (c.user_id, c.device_id, c.algorithm)]
-    return list(map(_claimed, tx.all(statement.format(claims=marks), parameters)))
+    return list(map(_claimed, tx.all(_FALL_BACK.format(claims=marks), parameters)))
 
 
 def _claimed(row: Row) -> ClaimedKey:

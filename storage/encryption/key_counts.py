@@ -20,8 +20,8 @@ class SqlKeyCountStore:
 def one_time_key_counts(tx: Transaction, user_id: UserId, device_id: DeviceId) -> dict[str, int]:
     """The number of unclaimed one-time keys of a device, by algorithm."""
     rows = tx.all(
-        """SELECT algorithm, count(*) FROM one_time_keys WHERE user_id = ? AND device_id = ?
-        GROUP BY algorithm ORDER BY algorithm""",
+        """SELECT algorithm, keys_left FROM claimed_one_time_keys
+        WHERE user_id = ? AND device_id = ? AND keys_left > 0 ORDER BY algorithm""",
         (user_id, device_id),
     )
     return dict(rows)

@@ -30,28 +30,30 @@ class SqlToDeviceStore:
     async def devices_of(self, user_ids: Sequence[UserId]) -> list[DeviceAddress]:
         return await self._transactions.read(_devices_of, list(user_ids))
 
-    def begin(self, tx: Transaction, transaction: ToDeviceTransaction, shard: int) -> bool:
-        inserted = tx.execute(
-            """INSERT INTO to_device_transactions
+    def begin(
+        self, tx: Transaction, transaction: ToDeviceTransaction, shards: Sequence[int]
+    ) -> list[int]:
+        session = (transaction.user_id, transaction.device_id)
+        request = (transaction.txn_id, transaction.type)
+        rows = tx.all(
+            f"""INSERT INTO to_device_transactions
                 (user_id, device_id, txn_id, type, shard, created_ts)
-            VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING""",
-            (
-                transaction.user_id,
-                transaction.device_id,
-                transaction.txn_id,
-                transaction.type,
-                shard,
-                transaction.created_ts,
-            ),
+            VALUES {", ".join(["(?, ?, ?, ?, ?, ?)"] * len(shards))}
+            ON CONFLICT DO NOTHING RETURNING shard""",
+            [
+                value
+                for shard in shards
+                for value in (*session, *request, shard, transaction.created_ts)
+            ],
         )
-        return inserted > 0
+        return [row[0] for row in rows]
 
-    def add(self, tx: Transaction, position: int, messages: Sequence[ToDeviceMessage]) -> None:
+    def add(self, tx: Transaction, messages: Sequence[tuple[int, ToDeviceMessage]]) -> None:
         # Joined with the devices, so that nothing is left behind for one that is gone.
         tx.insert(
             """INSERT INTO to_device_messages (user_id, device_id, position, event)
             SELECT d.user_id, d.device_id, v.column3, v.column4 FROM (VALUES""",
-            [(m.user_id, m.device_id, position, m.event) for m in messages],
+            [(m.user_id, m.device_id, position, m.event) for position, m in messages],
             """) AS v
             JOIN devices d ON d.user_id = v.column1 AND d.device_id = v.column2""",
         )

@@ -74,6 +74,27 @@ _BYTES = psycopg2.extensions.new_type(
 )
 
 
+class _TextLikeBytes:
+    """A bytea parameter that is ASCII, as nearly all are that hold JSON: written as it is, it takes
+    half of what the hexadecimal form takes, of the server's time too."""
+
+    def __init__(self, value: bytes) -> None:
+        self._value = value
+
+    def getquoted(self) -> bytes:
+        # A backslash is special to bytea, an apostrophe to SQL.
+        return b"'%b'::bytea" % self._value.replace(b"\\", b"\\\\").replace(b"'", b"''")
+
+
+def _adapted(value: bytes) -> Any:
+    if value.isascii() and b"\0" not in value:
+        return _TextLikeBytes(value)
+    return psycopg2.Binary(value)
+
+
+psycopg2.extensions.register_adapter(bytes, _adapted)
+
+
 def _decode(value: Any, cursor: Any) -> Any:
     return psycopg2.BINARY(value, cursor)
 

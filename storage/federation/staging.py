@@ -61,8 +61,7 @@ def _stage(
         tx.insert(
             "INSERT INTO received_transactions (origin, txn_id, answer) VALUES",
             [(transaction.origin, transaction.txn_id, transaction.answer)],
-            "ON CONFLICT (origin) DO UPDATE SET txn_id = excluded.txn_id,"
-            " answer = excluded.answer",
+            "ON CONFLICT (origin) DO UPDATE SET txn_id = excluded.txn_id, answer = excluded.answer",
         )
 
 

@@ -39,6 +39,9 @@ class SqlRoomActivityStore:
     async def events(self, event_nids: Sequence[int]) -> list[LastEvent]:
         return await self._transactions.read(_events, list(event_nids))
 
+    async def emptied_places(self, room_nid: int, after: int, until: int) -> list[tuple[str, str]]:
+        return await self._transactions.read(_emptied_places, room_nid, after, until)
+
     async def kinds(self, room_nids: Sequence[int]) -> list[RoomKind]:
         return await self._transactions.read(_kinds, list(room_nids))
 
@@ -61,6 +64,20 @@ def _events(tx: Transaction, event_nids: list[int]) -> list[LastEvent]:
         (event_nids,),
     )
     return [LastEvent(*row) for row in rows]
+
+
+def _emptied_places(
+    tx: Transaction, room_nid: int, after: int, until: int
+) -> list[tuple[str, str]]:
+    rows = tx.all(
+        """SELECT DISTINCT s.type, s.state_key FROM state_intervals s
+        WHERE s.room_nid = ? AND s.to_position > ? AND s.to_position <= ? AND NOT EXISTS (
+            SELECT 1 FROM state_intervals n WHERE n.room_nid = s.room_nid AND n.type = s.type
+            AND n.state_key = s.state_key AND n.from_position <= ? AND n.to_position > ?
+        ) ORDER BY s.type, s.state_key""",
+        (room_nid, after, until, until, until),
+    )
+    return [(type, state_key) for type, state_key in rows]
 
 
 def _kinds(tx: Transaction, room_nids: list[int]) -> list[RoomKind]:

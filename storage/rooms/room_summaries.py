@@ -62,8 +62,11 @@ def select_summaries(
 
 def _summaries(tx: Transaction, room_ids: list[RoomId]) -> dict[RoomId, RoomSummary]:
     rows = tx.all(
-        "SELECT room_nid, room_id, version FROM rooms WHERE room_id = ANY(?)", (room_ids,)
+        "SELECT room_nid, room_id, version FROM rooms r WHERE room_id = ANY(?) AND EXISTS ("
+        "SELECT 1 FROM state_intervals s WHERE s.room_nid = r.room_nid)",
+        (room_ids,),
     )
+    # Rooms that this server has only heard of, by an invite, have no state here.
     found = select_summaries(tx, {nid: (RoomId(room), version) for nid, room, version in rows})
     return {summary.room_id: summary for summary in found.values()}
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 
+import msgspec
+
 from homeserver.domain.identifiers import EventId, RoomId, UserId
 from homeserver.ports.database import Row, Transaction, Transactions
 from homeserver.ports.rooms.events import FOREVER, StoredEvent
@@ -12,6 +14,7 @@ from storage.rooms.events import COLUMNS, stored_event
 from storage.rooms.receipts import receipts_of_rooms
 
 _ROOM = "SELECT room_nid, room_id, version, shard, published FROM rooms"
+_read_array = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _SPAN = "SELECT type, state_key, event_nid, from_position, to_position FROM state_intervals"
 _EVENTS = f"SELECT {COLUMNS} FROM rooms r JOIN events e ON"
 _USER_ROOM = """
@@ -92,6 +95,13 @@ def _load(tx: Transaction, room_nids: list[int], tail: int) -> list[RoomSnapshot
         (room_nids,),
     ):
         members[room_nid].append(MemberRow(UserId(user_id), membership, nid, name))
+    told: dict[int, dict[UserId, list[bytes]]] = defaultdict(dict)
+    for room_nid, user_id, stripped_state in tx.all(
+        "SELECT room_nid, user_id, stripped_state FROM out_of_band_memberships"
+        " WHERE room_nid = ANY(?)",
+        (room_nids,),
+    ):
+        told[room_nid][UserId(user_id)] = [bytes(e) for e in _read_array(stripped_state)]
     receipts = receipts_of_rooms(tx, room_nids)
     resolved = _positions(tx, "resolved_states", room_nids)
     gaps = _positions(tx, "room_gaps", room_nids, "sub = 0")
@@ -100,18 +110,24 @@ def _load(tx: Transaction, room_nids: list[int], tail: int) -> list[RoomSnapshot
     for room in rooms:
         events = sorted(newest[room.room_nid], key=lambda e: e.order)
         older = len(events) > tail
+        # After another server's state has become the current one, the next event follows what that
+        # server says.
+        follows = events[-1:]
+        if follows and resolved.get(room.room_nid, 0) > follows[0].position:
+            follows = []
         snapshots.append(
             RoomSnapshot(
                 row=room,
                 state=state[room.room_nid],
                 members=members[room.room_nid],
                 tail=events[-tail:],
-                extremities=extremities[room.room_nid] or events[-1:],
+                extremities=extremities[room.room_nid] or follows,
                 receipts=receipts[room.room_nid],
                 related=[e.event.event_id for e in events if e.event.event_id in related],
                 older=older,
                 resolved_position=resolved.get(room.room_nid, 0),
                 gap_position=gaps.get(room.room_nid, 0),
+                told=told[room.room_nid],
             )
         )
     return snapshots

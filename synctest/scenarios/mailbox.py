@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-import time
 import uuid
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
@@ -21,9 +20,6 @@ from synctest.reaper import Reaper
 LIFE_WHILE_SENDING = 0.3
 LIFE_WHILE_SYNCING = 0.03
 """Seconds that a server lives at most until it is killed: a sync brings a hundred messages."""
-
-TIME_TO_FORGET = 10.0
-"""Seconds that a server has to delete what was acknowledged."""
 
 
 @attrs.frozen
@@ -133,16 +129,10 @@ class Recipient:
             )
 
     async def check_nothing_left(self) -> None:
-        """Raises `ScenarioFailed` if something comes again after all was acknowledged.
-
-        Not at all from the last token; without one, a server may take a moment to forget.
-        """
+        """Raises `ScenarioFailed` if something comes again after all was acknowledged, from the
+        last token or without one."""
         again = parcels_in(await self._client.sync(self._token))
-        deadline = time.monotonic() + TIME_TO_FORGET
-        while not again and (kept := parcels_in(await self._client.sync())):
-            if time.monotonic() > deadline:
-                again = kept
-            await asyncio.sleep(0.1)
+        again += parcels_in(await self._client.sync())
         if again:
             raise ScenarioFailed(
                 f"{self._client!r} had acknowledged all its messages, and got again {again[:3]}"

@@ -78,6 +78,7 @@ class CallsServer(RoomsServer):
             [
                 DelayedEventsApi(self.delayed, self.delayed, delivery),
                 MembershipApi(
+                    self.entrances,
                     self.memberships,
                     self.aliases,
                     Forgetting(self.directory, self.membership_store, self.log),

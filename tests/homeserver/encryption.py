@@ -44,6 +44,7 @@ from homeserver.services.encryption.key_backup import KeyBackups
 from homeserver.services.encryption.key_claims import KeyClaims
 from homeserver.services.encryption.key_queries import KeyQueries
 from homeserver.services.encryption.key_signatures import KeySignatures
+from homeserver.services.encryption.published_keys import PublishedKeys
 from homeserver.services.encryption.to_device import ToDevice
 from homeserver.sync.device_lists import DeviceLists
 from homeserver.sync.device_updates import DeviceStores, DeviceUpdates
@@ -115,7 +116,7 @@ class EncryptionServer(RoomsCore):
                 ToDeviceApi(self.to_device),
                 DeviceKeysApi(
                     DeviceKeys(keys, signing, self.changes, log, clock),
-                    KeyQueries(keys, signing, SERVER),
+                    KeyQueries(PublishedKeys(keys, signing, self.changes), signing, SERVER),
                     KeyClaims(keys, log, clock, SERVER),
                     KeyChanges(device_lists, self.sessions, log).between,
                 ),

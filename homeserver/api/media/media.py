@@ -12,13 +12,16 @@ import msgspec
 
 from homeserver.api.media.content_answers import Representation, content_answer
 from homeserver.domain.content_uris import ContentUri, make_content_uri
+from homeserver.domain.errors import NotFound
 from homeserver.domain.thumbnail_sizes import Picture, ThumbnailRequest
 from homeserver.http.answers import EMPTY, Answer, ok
 from homeserver.http.content_disposition import parse_content_type, parse_file_name
 from homeserver.http.request import Request
 from homeserver.http.routes import Access, RateClass, Route, client, route
-from homeserver.ports.media.media import Media
+from homeserver.ports.media.media import Media, StoredFile
+from homeserver.ports.media.remote_media import RemoteMedia
 from homeserver.services.media.media import MediaRepository, Upload
+from homeserver.services.media.remote_media import RemoteMediaCache
 from homeserver.services.media.thumbnails import Thumbnails
 
 _SECTION: Final = "Content repository"
@@ -28,8 +31,7 @@ Pixels = Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1)]
 
 
 class DownloadQuery(msgspec.Struct):
-    """Query of downloads. Nothing is fetched from elsewhere yet and nothing redirected, so that
-    ``allow_remote`` and ``allow_redirect`` change nothing."""
+    """Query of downloads. Nothing is redirected, so that ``allow_redirect`` changes nothing."""
 
     timeout_ms: int = _DEFAULT_TIMEOUT_MS
     allow_remote: bool = True
@@ -46,11 +48,20 @@ class ThumbnailQuery(DownloadQuery, kw_only=True):
 
 
 class MediaApi:
-    """The content repository of this server."""
+    """The content repository of this server, and what others have.
 
-    def __init__(self, repository: MediaRepository, thumbnails: Thumbnails) -> None:
+    Without ``remote`` nothing is fetched from other servers.
+    """
+
+    def __init__(
+        self,
+        repository: MediaRepository,
+        thumbnails: Thumbnails,
+        remote: RemoteMediaCache | None = None,
+    ) -> None:
         self._repository = repository
         self._thumbnails = thumbnails
+        self._remote = remote
 
     def routes(self) -> list[Route]:
         """The operations of this area."""
@@ -142,7 +153,7 @@ class MediaApi:
             media.content.sha256.hex(),
             not _is_authenticated(request),
         )
-        return await content_answer(request, content, lambda: self._repository.open(media))
+        return await content_answer(request, content, lambda: self._open(media))
 
     async def thumbnail(self, request: Request) -> Answer:
         """``GET /thumbnail/{serverName}/{mediaId}``"""
@@ -158,15 +169,25 @@ class MediaApi:
             not _is_authenticated(request),
         )
         if isinstance(found, Picture):
-            return await content_answer(request, content, lambda: self._repository.open(media))
+            return await content_answer(request, content, lambda: self._open(media))
         return await content_answer(
             request, content, lambda: self._thumbnails.open(media.content, found)
         )
 
-    async def _find(self, request: Request, query: DownloadQuery) -> Media:
-        return await self._repository.find(
-            _uri(request), query.timeout_ms, authenticated=_is_authenticated(request)
-        )
+    async def _find(self, request: Request, query: DownloadQuery) -> Media | RemoteMedia:
+        uri, authenticated = _uri(request), _is_authenticated(request)
+        if self._remote is None or uri.server_name == self._repository.server_name:
+            return await self._repository.find(uri, query.timeout_ms, authenticated=authenticated)
+        if not query.allow_remote:
+            raise NotFound("This is the media of another server")
+        return await self._remote.find(uri, query.timeout_ms, authenticated=authenticated)
+
+    async def _open(self, media: Media | RemoteMedia) -> StoredFile:
+        if isinstance(media, Media):
+            return await self._repository.open(media)
+        if self._remote is None:
+            raise NotFound("This is the media of another server")
+        return await self._remote.open(media)
 
 
 def _media(path: str, *versions: str) -> tuple[str, ...]:

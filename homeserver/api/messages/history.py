@@ -22,6 +22,7 @@ from homeserver.ports.personal.account_data import AccountDataStore
 from homeserver.rooms.presentation import Reader, encode
 from homeserver.rooms.view import RoomView
 from homeserver.services.messages.history import History
+from homeserver.services.messages.nearest_events import NearestEvents
 
 LARGEST_PAGE = 1000
 DEFAULT_PAGE = 10
@@ -63,10 +64,20 @@ class TimestampQuery(msgspec.Struct):
 
 
 class HistoryApi:
-    """Reading what happened in rooms."""
+    """Reading what happened in rooms.
 
-    def __init__(self, history: History, account_data: AccountDataStore, shards: int) -> None:
+    Without ``nearest`` events are found by their time as far as they are here.
+    """
+
+    def __init__(
+        self,
+        history: History,
+        account_data: AccountDataStore,
+        shards: int,
+        nearest: NearestEvents | None = None,
+    ) -> None:
         self._history = history
+        self._nearest = nearest
         self._account_data = account_data
         self._shards = shards
 
@@ -234,9 +245,8 @@ class HistoryApi:
         if not 0 <= query.ts <= LATEST_MS:
             raise InvalidParam("ts is not a time in milliseconds")
         view = await self._room(request)
-        stored = await self._history.nearest_to_time(
-            view, request.user_id, query.ts, backwards=query.dir == "b"
-        )
+        find = self._history.nearest_to_time if self._nearest is None else self._nearest.find
+        stored = await find(view, request.user_id, query.ts, backwards=query.dir == "b")
         return ok(
             {
                 "event_id": stored.event.event_id,

@@ -42,8 +42,8 @@ class AliasesApi:
 
     async def get(self, request: Request) -> Answer:
         """``GET /directory/room/{roomAlias}``"""
-        found = await self._aliases.resolve(_alias(request))
-        return ok({"room_id": found, "servers": self._aliases.servers()})
+        found = await self._aliases.find(_alias(request))
+        return ok({"room_id": found.room_id, "servers": found.servers})
 
     async def put(self, request: Request, body: AliasBody) -> Answer:
         """``PUT /directory/room/{roomAlias}``"""

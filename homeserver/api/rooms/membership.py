@@ -7,13 +7,26 @@ from typing import Any
 import msgspec
 
 from homeserver.domain.errors import Forbidden, InvalidParam, MissingParam
-from homeserver.domain.identifiers import RoomId, parse_room_id, parse_user_id
+from homeserver.domain.identifiers import (
+    RoomId,
+    ServerName,
+    parse_room_alias,
+    parse_room_id,
+    parse_server_name,
+    parse_user_id,
+    server_name_of,
+)
 from homeserver.http.answers import EMPTY, Answer, ok
 from homeserver.http.request import Request
 from homeserver.http.routes import Access, RateClass, Route, client, route
+from homeserver.ports.federation.remote_aliases import FoundRoom
 from homeserver.services.rooms.aliases import Aliases
+from homeserver.services.rooms.entrances import Entrances
 from homeserver.services.rooms.forgetting import Forgetting
 from homeserver.services.rooms.membership import Memberships, ThirdPartyProof
+
+# How many of the servers that a client names are asked.
+MOST_SERVERS = 20
 
 
 class JoinBody(msgspec.Struct):
@@ -48,7 +61,14 @@ class TargetBody(msgspec.Struct):
 class MembershipApi:
     """What users are to rooms."""
 
-    def __init__(self, memberships: Memberships, aliases: Aliases, forgetting: Forgetting) -> None:
+    def __init__(
+        self,
+        entrances: Entrances,
+        memberships: Memberships,
+        aliases: Aliases,
+        forgetting: Forgetting,
+    ) -> None:
+        self._entrances = entrances
         self._memberships = memberships
         self._aliases = aliases
         self._forgetting = forgetting
@@ -121,18 +141,21 @@ class MembershipApi:
 
     async def join_room(self, request: Request, body: JoinBody) -> Answer:
         """``POST /rooms/{roomId}/join``"""
-        return await self._join(request, _room_id(request), body)
+        return await self._join(request, _room_id(request), [], body)
 
     async def join(self, request: Request, body: JoinBody) -> Answer:
         """``POST /join/{roomIdOrAlias}``"""
-        room_id = await self._aliases.room_of(request.parameters["roomIdOrAlias"])
-        return await self._join(request, room_id, body)
+        found = await self._aliases.located(request.parameters["roomIdOrAlias"])
+        return await self._join(request, found.room_id, _servers_to_ask(request, found), body)
 
-    async def _join(self, request: Request, room_id: RoomId, body: JoinBody) -> Answer:
+    async def _join(
+        self, request: Request, room_id: RoomId, via: list[ServerName], body: JoinBody
+    ) -> Answer:
         signed = body.third_party_signed
-        await self._memberships.join(
+        await self._entrances.join(
             request.requester,
             room_id,
+            via,
             reason=body.reason,
             proof=_proof(signed) if signed is not None else None,
         )
@@ -140,13 +163,15 @@ class MembershipApi:
 
     async def knock(self, request: Request, body: ReasonBody) -> Answer:
         """``POST /knock/{roomIdOrAlias}``"""
-        room_id = await self._aliases.room_of(request.parameters["roomIdOrAlias"])
-        await self._memberships.knock(request.requester, room_id, reason=body.reason)
-        return ok({"room_id": room_id})
+        found = await self._aliases.located(request.parameters["roomIdOrAlias"])
+        await self._entrances.knock(
+            request.requester, found.room_id, _servers_to_ask(request, found), reason=body.reason
+        )
+        return ok({"room_id": found.room_id})
 
     async def leave(self, request: Request, body: ReasonBody) -> Answer:
         """``POST /rooms/{roomId}/leave``"""
-        await self._memberships.leave(request.requester, _room_id(request), reason=body.reason)
+        await self._entrances.leave(request.requester, _room_id(request), reason=body.reason)
         return EMPTY
 
     async def forget(self, request: Request) -> Answer:
@@ -192,6 +217,16 @@ class MembershipApi:
 
 def _room_id(request: Request) -> RoomId:
     return parse_room_id(request.parameters["roomId"])
+
+
+def _servers_to_ask(request: Request, found: FoundRoom) -> list[ServerName]:
+    """The servers that the client names as being in the room, and those that its alias leads to."""
+    named = [*request.query.get("via", []), *request.query.get("server_name", [])]
+    servers = [parse_server_name(server) for server in named[:MOST_SERVERS]]
+    room = request.parameters["roomIdOrAlias"]
+    if room.startswith("#"):
+        servers.append(server_name_of(parse_room_alias(room)))
+    return [*servers, *found.servers[:MOST_SERVERS]]
 
 
 def _proof(signed: dict[str, Any]) -> ThirdPartyProof:

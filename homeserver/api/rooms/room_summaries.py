@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
+from homeserver.domain.identifiers import parse_server_name
 from homeserver.http.answers import Answer, ok
 from homeserver.http.request import Request
 from homeserver.http.routes import Access, RateClass, Route, client, route, unstable
 from homeserver.services.rooms.aliases import Aliases
 from homeserver.services.rooms.room_summaries import RoomSummaries
+
+MOST_VIA: Final = 10
+"""How many servers a client may name to ask about a room."""
 
 
 class RoomSummariesApi:
@@ -40,9 +44,12 @@ class RoomSummariesApi:
     async def get(self, request: Request) -> Answer:
         """``GET /room_summary/{roomIdOrAlias}``"""
         requester = request.requester_or_none
-        room_id = await self._aliases.room_of(request.parameters["roomIdOrAlias"])
+        via = [parse_server_name(server) for server in request.query.get("via", [])[:MOST_VIA]]
+        found = await self._aliases.located(request.parameters["roomIdOrAlias"])
         seen = await self._summaries.of(
-            room_id, requester.user_id if requester is not None else None
+            found.room_id,
+            requester.user_id if requester is not None else None,
+            list(dict.fromkeys([*via, *found.servers])),
         )
         answer: dict[str, Any] = msgspec.to_builtins(seen.summary)
         if seen.membership is not None:

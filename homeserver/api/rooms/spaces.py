@@ -7,10 +7,10 @@ from typing import Any
 import msgspec
 
 from homeserver.domain.identifiers import parse_room_id
+from homeserver.domain.space_children import HasEvent
 from homeserver.http.answers import Answer, ok
 from homeserver.http.request import Request
 from homeserver.http.routes import Access, RateClass, Route, client, route, unstable
-from homeserver.ports.rooms.events import StoredEvent
 from homeserver.services.rooms.room_hierarchy import HierarchyRequest, RoomHierarchy, SpaceRoom
 
 
@@ -63,7 +63,7 @@ def _room(room: SpaceRoom) -> dict[str, Any]:
     return described
 
 
-def _stripped(child: StoredEvent) -> dict[str, Any]:
+def _stripped(child: HasEvent) -> dict[str, Any]:
     """As "Stripped state", with the time that children are ordered by."""
     event = child.event
     return {

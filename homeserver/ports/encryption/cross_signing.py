@@ -53,6 +53,14 @@ class CrossSigningStore(Protocol):
         for their owners."""
         ...
 
+    async def published(self, user_ids: Collection[UserId]) -> list[CrossSigningRow]:
+        """All cross-signing keys of users, in one query. User-signing keys are for their owners."""
+        ...
+
+    async def signatures(self, signer: UserId, user_ids: Collection[UserId]) -> list[UserSignature]:
+        """The signatures that a user made on the keys of some others."""
+        ...
+
     def read(self, tx: Transaction, user_id: UserId) -> dict[str, CrossSigningRow]:
         """The cross-signing keys of a user, by usage."""
         ...

@@ -63,13 +63,14 @@ class DeviceKeyStore(Protocol):
         ...
 
     def add_one_time_keys(
-        self, tx: Transaction, address: DeviceAddress, keys: Sequence[ClaimableKey], position: int
+        self,
+        tx: Transaction,
+        address: DeviceAddress,
+        keys: Sequence[ClaimableKey],
+        now_ms: int,
+        claimed_since: int,
     ) -> None:
-        """Store one-time keys, but for those that are stored, or were claimed lately."""
-        ...
-
-    def forget_claims(self, tx: Transaction, address: DeviceAddress, before_ts: int) -> None:
-        """Forget which keys of a device were claimed before a time."""
+        """Store one-time keys, but for those that are stored, or were claimed since a time."""
         ...
 
     def put_fallback_keys(

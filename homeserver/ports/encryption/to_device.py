@@ -69,13 +69,16 @@ class ToDeviceStore(Protocol):
         """All devices of the users of this server among these."""
         ...
 
-    def begin(self, tx: Transaction, transaction: ToDeviceTransaction, shard: int) -> bool:
-        """Note that the part of a request for the recipients of a shard is carried out; False when
-        it was before."""
+    def begin(
+        self, tx: Transaction, transaction: ToDeviceTransaction, shards: Sequence[int]
+    ) -> list[int]:
+        """Note that the parts of a request for the recipients of some shards are carried out; the
+        shards for which they were not before."""
         ...
 
-    def add(self, tx: Transaction, position: int, messages: Sequence[ToDeviceMessage]) -> None:
-        """Keep messages for the devices among their recipients that exist."""
+    def add(self, tx: Transaction, messages: Sequence[tuple[int, ToDeviceMessage]]) -> None:
+        """Keep messages, each at a position of its shard, for the devices among their recipients
+        that exist."""
         ...
 
     def forget_transactions(self, tx: Transaction, before_ts: int) -> None:

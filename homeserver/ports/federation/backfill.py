@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Final, Protocol
 
 from homeserver.ports.rooms.states import Gap
 
@@ -33,3 +33,6 @@ class NoBackfill:
     async def fill(self, room_nid: int, gap: Gap) -> bool:
         """See :class:`Backfiller`."""
         return False
+
+
+NO_BACKFILL: Final = NoBackfill()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 import attrs
@@ -55,6 +56,8 @@ class RoomSnapshot:
     """Where the state changed last otherwise than by the event there."""
     gap_position: int = 0
     """The last place before which the timeline lacks events; 0 without gaps."""
+    told: Mapping[UserId, Sequence[bytes]] = {}
+    """By user: the stripped state that another server told them of the room."""
 
 
 @attrs.frozen(slots=True)

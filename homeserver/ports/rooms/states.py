@@ -8,7 +8,7 @@ from typing import Protocol
 import attrs
 
 from homeserver.domain.events import StateKey
-from homeserver.domain.identifiers import EventId, RoomId
+from homeserver.domain.identifiers import EventId, RoomId, ServerName
 from homeserver.ports.database import Transaction
 from homeserver.ports.rooms.events import (
     MembershipRow,
@@ -16,6 +16,7 @@ from homeserver.ports.rooms.events import (
     StateAt,
     StoredEvent,
 )
+from homeserver.ports.rooms.rooms import RoomRow
 
 
 @attrs.frozen(slots=True)
@@ -90,6 +91,15 @@ class RoomImportStore(Protocol):
         """Store events without a place in a timeline."""
         ...
 
+    def hearing_of(self, room: RoomRow, now_ms: int) -> Callable[[Transaction], None]:
+        """The work that notes a room of which nothing is known yet."""
+        ...
+
     def importing(self, arrival: RoomImport) -> Callable[[Transaction], None]:
         """The work that makes a state the current one of a room."""
+        ...
+
+    async def discard(self, room_nid: int, server_name: ServerName) -> None:
+        """Remove the state of a room without a timeline, and what is of no more use then; the
+        memberships of this server's users stay. Does nothing to rooms with a timeline."""
         ...

@@ -494,6 +494,9 @@ class FederationSection(Struct, frozen=True, forbid_unknown_fields=True, kw_only
     max_response_bytes: Annotated[
         Bytes, Meta(description="Largest answer that is not a file or the state of a room.")
     ] = 52_428_800
+    max_join_bytes: Annotated[
+        Bytes, Meta(description="Largest state of a room that is taken when a user joins it.")
+    ] = 200_000_000
     parallel_requests: Annotated[
         int, Meta(ge=1, le=1_000, description="Requests that one server gets at the same time.")
     ] = 10

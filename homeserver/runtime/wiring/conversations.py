@@ -20,7 +20,9 @@ from homeserver.api.rooms.user_rooms import UserRoomsApi
 from homeserver.domain.identifiers import RoomId
 from homeserver.http.routes import Api
 from homeserver.ports.accounts.accounts import AccountStore
+from homeserver.ports.federation.remote_rooms import RemoteRooms
 from homeserver.runtime.wiring.calls import CallsArea, build_calls
+from homeserver.runtime.wiring.federation_resources import RemoteQueries
 from homeserver.runtime.wiring.foundation import Foundation
 from homeserver.runtime.wiring.personal import PersonalArea
 from homeserver.runtime.wiring.rooms import RoomsCore
@@ -30,8 +32,10 @@ from homeserver.services.messages.redactions import Redactions
 from homeserver.services.messages.relation_rules import RelationRules
 from homeserver.services.rooms.aliases import Aliases
 from homeserver.services.rooms.canonical_aliases import CanonicalAliases
+from homeserver.services.rooms.entrances import Entrances
 from homeserver.services.rooms.forgetting import Forgetting
 from homeserver.services.rooms.guest_departures import GuestDepartures
+from homeserver.services.rooms.invitations import Invitations
 from homeserver.services.rooms.membership import Memberships
 from homeserver.services.rooms.published_rooms import PublishedRooms
 from homeserver.services.rooms.reports import Reports
@@ -57,6 +61,8 @@ class ConversationsArea:
 
     apis: list[Api]
     calls: CallsArea
+    aliases: Aliases
+    published_rooms: PublishedRooms
 
 
 def build_conversations(
@@ -65,21 +71,33 @@ def build_conversations(
     personal: PersonalArea,
     history: History,
     accounts: AccountStore,
+    remote: RemoteRooms,
+    queries: RemoteQueries | None,
 ) -> ConversationsArea:
-    """Everything that changes or lists rooms."""
+    """Everything that changes or lists rooms.
+
+    ``remote`` changes those that this server is not in, ``queries`` asks other servers about them.
+    """
     directory, clock, name = rooms.directory, on.clock, on.server_name
     membership_store = SqlMembershipStore(on.log)
     published_store = SqlPublishedRoomStore(on.log)
     summary_store = SqlRoomSummaryStore(on.log)
     settings = personal.room_settings
-    aliases = Aliases(SqlAliasStore(on.log), directory, clock, name)
+    aliases = Aliases(
+        SqlAliasStore(on.log), directory, clock, name, queries.aliases if queries else None
+    )
     memberships = Memberships(
         directory,
         personal.profiles,
-        RestrictedJoins(membership_store, name),
-        personal.invite_permissions,
+        RestrictedJoins(directory, name),
+        Invitations(personal.invite_permissions, remote, name),
         settings,
     )
+    published = PublishedRooms(
+        published_store, directory, name, queries.directories if queries else None
+    )
+    spaces = queries.spaces if queries else None
+    entrances = Entrances(directory, memberships, remote, personal.profiles)
     defaults = RoomDefaults(
         name,
         on.config.rooms.default_version,
@@ -97,16 +115,18 @@ def build_conversations(
     calls = build_calls(on, rooms, accounts, messages, state)
     apis: list[Api] = [
         RoomCreationApi(RoomCreation(directory, aliases, memberships, personal.profiles, defaults)),
-        MembershipApi(memberships, aliases, Forgetting(directory, membership_store, on.log)),
+        MembershipApi(
+            entrances, memberships, aliases, Forgetting(directory, membership_store, on.log)
+        ),
         SendingApi(messages, redactions, calls.scheduler),
         StateApi(state, StateReading(directory, history, rooms.presenter, clock), calls.scheduler),
         UpgradesApi(RoomUpgrades(directory, aliases, published_store, settings, defaults)),
         AliasesApi(aliases),
-        PublicRoomsApi(PublishedRooms(published_store, directory, name)),
-        RoomSummariesApi(RoomSummaries(summary_store, membership_store), aliases),
-        SpacesApi(RoomHierarchy(summary_store, membership_store)),
+        PublicRoomsApi(published),
+        RoomSummariesApi(RoomSummaries(summary_store, membership_store, spaces), aliases),
+        SpacesApi(RoomHierarchy(summary_store, membership_store, spaces)),
         UserRoomsApi(UserRooms(membership_store, directory)),
         ReportsApi(reports),
         *calls.apis,
     ]
-    return ConversationsArea(apis, calls)
+    return ConversationsArea(apis, calls, aliases, published)

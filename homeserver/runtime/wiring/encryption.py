@@ -10,6 +10,8 @@ from homeserver.api.encryption.device_keys import DeviceKeysApi
 from homeserver.api.encryption.key_backup import KeyBackupApi
 from homeserver.api.encryption.to_device import ToDeviceApi
 from homeserver.http.routes import Api
+from homeserver.ports.federation.remote_keys import RemoteKeyServers
+from homeserver.ports.federation.remote_mail import RemoteMail
 from homeserver.runtime.wiring.foundation import Foundation
 from homeserver.runtime.wiring.rooms import RoomsCore
 from homeserver.services.accounts.device_traces import DeviceTraces
@@ -22,6 +24,7 @@ from homeserver.services.encryption.key_backup import KeyBackups
 from homeserver.services.encryption.key_claims import KeyClaims
 from homeserver.services.encryption.key_queries import KeyQueries
 from homeserver.services.encryption.key_signatures import KeySignatures
+from homeserver.services.encryption.published_keys import PublishedKeys
 from homeserver.services.encryption.to_device import ToDevice
 from homeserver.sync.device_lists import DeviceLists
 from homeserver.sync.key_changes import KeyChanges
@@ -55,9 +58,31 @@ def build_device_ground(on: Foundation, rooms: RoomsCore) -> DeviceGround:
     )
 
 
+@attrs.frozen
+class Elsewhere:
+    """What reaches the devices of other servers' users."""
+
+    mail: RemoteMail
+    keys: RemoteKeyServers
+
+
+@attrs.frozen
+class EncryptionArea:
+    """End-to-end encryption, and what other servers need of it."""
+
+    apis: list[Api]
+    to_device: ToDevice
+    queries: KeyQueries
+    claims: KeyClaims
+
+
 def build_encryption(
-    on: Foundation, ground: DeviceGround, sessions: Sessions, interactive: UserInteractiveAuth
-) -> list[Api]:
+    on: Foundation,
+    ground: DeviceGround,
+    sessions: Sessions,
+    interactive: UserInteractiveAuth,
+    elsewhere: Elsewhere,
+) -> EncryptionArea:
     """Keys, messages to devices, backups."""
     log, clock, name = on.log, on.clock, on.server_name
     keys = SqlDeviceKeyStore(log)
@@ -67,19 +92,23 @@ def build_encryption(
     stores = DehydratedStores(
         SqlDehydratedDeviceStore(log), keys, signing, SqlDeviceTraceStore(log), mail
     )
-    return [
-        ToDeviceApi(ToDevice(mail, log, clock)),
+    to_device = ToDevice(mail, log, clock, elsewhere.mail)
+    queries = KeyQueries(PublishedKeys(keys, signing, changes), signing, name, elsewhere.keys)
+    claims = KeyClaims(keys, log, clock, name, elsewhere.keys)
+    apis: list[Api] = [
+        ToDeviceApi(to_device),
         DeviceKeysApi(
             DeviceKeys(keys, signing, changes, log, clock),
-            KeyQueries(keys, signing, name),
-            KeyClaims(keys, log, clock, name),
+            queries,
+            claims,
             KeyChanges(ground.lists, sessions, log).between,
         ),
         CrossSigningApi(
             CrossSigning(signing, changes, log),
-            KeySignatures(keys, signing, changes, log),
+            KeySignatures(keys, signing, changes, log, elsewhere.keys),
             interactive,
         ),
         KeyBackupApi(KeyBackups(SqlKeyBackupStore(), log)),
         DehydratedDevicesApi(DehydratedDevices(stores, changes, clock)),
     ]
+    return EncryptionArea(apis, to_device, queries, claims)

@@ -6,9 +6,11 @@ from pathlib import Path
 
 import attrs
 
+from federation.queries.remote_media import RemoteMediaFetcher
 from homeserver.api.media.media import MediaApi
 from homeserver.domain.thumbnail_sizes import ThumbnailSize
 from homeserver.http.routes import Api
+from homeserver.runtime.wiring.federation_resources import build_remote_media
 from homeserver.runtime.wiring.foundation import Foundation
 from homeserver.services.media.media import MediaRepository, MediaSettings
 from homeserver.services.media.media_access import MediaAccess
@@ -23,6 +25,8 @@ class MediaArea:
     """The content repository."""
 
     apis: list[Api]
+    repository: MediaRepository
+    thumbnails: Thumbnails
     access: MediaAccess
     incoming: Path
     """Where uploads are received, so that storing them takes no copy."""
@@ -32,8 +36,9 @@ class MediaArea:
         await self.access.flush()
 
 
-def build_media(on: Foundation) -> MediaArea:
-    """Uploads, downloads and thumbnails, on threads of their own."""
+def build_media(on: Foundation, elsewhere: RemoteMediaFetcher | None) -> MediaArea:
+    """Uploads, downloads and thumbnails, on threads of their own; ``elsewhere`` fetches the media
+    of other servers."""
     media = on.config.media
     index = SqlMediaIndex(on.log)
     provider = LocalMedia(on.config.media_path, on.workers(2, "media").run)
@@ -58,4 +63,13 @@ def build_media(on: Foundation) -> MediaArea:
         ),
     )
     repository = MediaRepository(index, provider, access, on.clock, settings)
-    return MediaArea([MediaApi(repository, thumbnails)], access, provider.incoming)
+    remote = None
+    if elsewhere is not None:
+        remote = build_remote_media(on, elsewhere, provider, provider.incoming)
+    return MediaArea(
+        [MediaApi(repository, thumbnails, remote)],
+        repository,
+        thumbnails,
+        access,
+        provider.incoming,
+    )

@@ -13,6 +13,7 @@ from homeserver.api.personal.profiles import ProfilesApi
 from homeserver.api.personal.push_rules import PushRulesApi
 from homeserver.http.routes import Api
 from homeserver.ports.accounts.accounts import AccountStore
+from homeserver.ports.federation.remote_profiles import RemoteProfiles
 from homeserver.runtime.wiring.foundation import Foundation
 from homeserver.runtime.wiring.rooms import RoomsCore
 from homeserver.services.messages.read_markers import ReadMarkers
@@ -47,9 +48,16 @@ class PersonalArea:
     propagation: ProfilePropagation
     room_settings: PersonalSettings
     invite_permissions: InvitePermissions
+    receipts: Receipts
+    typing: Typing
 
 
-def build_personal(on: Foundation, rooms: RoomsCore, accounts: AccountStore) -> PersonalArea:
+def build_personal(
+    on: Foundation,
+    rooms: RoomsCore,
+    accounts: AccountStore,
+    remote_profiles: RemoteProfiles | None,
+) -> PersonalArea:
     """Account data, profiles, receipts, typing, presence, push rules and filters."""
     directory, clock = rooms.directory, on.clock
     account_data_store = SqlAccountDataStore(on.log)
@@ -59,10 +67,11 @@ def build_personal(on: Foundation, rooms: RoomsCore, accounts: AccountStore) -> 
     presence = Presence(
         on.log, SqlMembershipStore(on.log), clock, enabled=on.config.presence.enabled
     )
-    profiles = Profiles(profile_store, accounts, propagation, presence)
+    profiles = Profiles(profile_store, accounts, propagation, presence, remote=remote_profiles)
     push_rules = PushRules(SqlPushRuleStore(on.log), account_data_store, rooms.push_rules, on.log)
     filters = Filters(SqlFilterStore(on.log))
     receipts = Receipts(directory, SqlReceiptStore(), on.log, clock)
+    typing = Typing(directory, on.log, clock)
     tags = RoomTags(account_data)
     return PersonalArea(
         apis=[
@@ -72,7 +81,7 @@ def build_personal(on: Foundation, rooms: RoomsCore, accounts: AccountStore) -> 
             ProfilesApi(profiles),
             PushRulesApi(push_rules),
             ReceiptsApi(receipts, ReadMarkers(directory, account_data)),
-            TypingApi(Typing(directory, on.log, clock)),
+            TypingApi(typing),
         ],
         account_data=account_data_store,
         filters=filters,
@@ -81,4 +90,6 @@ def build_personal(on: Foundation, rooms: RoomsCore, accounts: AccountStore) -> 
         propagation=propagation,
         room_settings=PersonalSettings(tags, push_rules, account_data),
         invite_permissions=InvitePermissions(account_data_store, on.log),
+        receipts=receipts,
+        typing=typing,
     )

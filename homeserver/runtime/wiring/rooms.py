@@ -18,6 +18,7 @@ from homeserver.rooms.visible_events import Visibility
 from homeserver.runtime.wiring.foundation import Foundation
 from storage.personal.push_rules import SqlPushRuleStore
 from storage.rooms.events import SqlEventStore
+from storage.rooms.past_states import SqlPastStates
 from storage.rooms.relations import SqlRelationStore
 from storage.rooms.rooms import SqlRoomStore
 from storage.rooms.unread import SqlUnreadStore
@@ -57,7 +58,7 @@ def build_rooms(on: Foundation) -> RoomsCore:
         directory=directory,
         events=events,
         presenter=Presenter(events, relations),
-        visibility=Visibility(store, events),
+        visibility=Visibility(store, events, SqlPastStates(on.log)),
         relations=relations,
         push_rules=push_rules,
         unread=UnreadCounter(SqlUnreadStore(on.log)),

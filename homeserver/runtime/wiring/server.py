@@ -11,7 +11,6 @@ from homeserver.http.limits import RequestLimits
 from homeserver.http.overload import Shedding
 from homeserver.http.router import Router
 from homeserver.http.routes import Api
-from homeserver.ports.federation.remote_rooms import NoRemoteRooms
 from homeserver.runtime.config import Config
 from homeserver.runtime.in_flight import InFlight
 from homeserver.runtime.reactor_lag import ReactorLag
@@ -24,16 +23,22 @@ from homeserver.runtime.wiring.encryption import (
     build_device_ground,
     build_encryption,
 )
-from homeserver.runtime.wiring.federation import (
-    FederationTransport,
-    build_federation_keys,
-    build_federation_transport,
+from homeserver.runtime.wiring.federation_area import (
+    Federation,
+    build_federation,
+    build_membership,
+    received,
+)
+from homeserver.runtime.wiring.federation_resources import (
+    ServedHere,
+    build_federation_resources,
+    build_openid,
 )
 from homeserver.runtime.wiring.foundation import Foundation, lay_foundation
 from homeserver.runtime.wiring.media import MediaArea, build_media
 from homeserver.runtime.wiring.personal import PersonalArea, build_personal
 from homeserver.runtime.wiring.rooms import RoomsCore, build_rooms
-from homeserver.runtime.wiring.sync import SyncArea, build_sync
+from homeserver.runtime.wiring.sync import Elsewhen, SyncArea, build_sync
 from homeserver.services.accounts.account_followers import AccountFollowers
 from homeserver.services.personal.push_rules import default_push_rules
 from homeserver.services.rooms.departures import Departures
@@ -54,7 +59,7 @@ class Server:
     devices: DeviceGround
     media: MediaArea
     calls: CallsArea
-    remote: FederationTransport
+    federation: Federation
     syncing: SyncArea
     lag: ReactorLag
 
@@ -67,7 +72,7 @@ class Server:
         """Read what must be in memory, and resume what was under way."""
         self.lag.start()
         await self.rooms.push_rules.load()
-        await self.remote.health.load()
+        await self.federation.start()
         await self.devices.traces.resume()
         await self.accounts.deactivation.resume()
         await self.personal.propagation.resume()
@@ -79,8 +84,7 @@ class Server:
         self.personal.propagation.stop()
         await self.calls.due_events.stop()
         await self.media.stop()
-        await self.remote.health.flush()
-        await self.remote.http.close()
+        await self.federation.stop()
         await self.accounts.last_seen.flush()
         await self.on.log.drained()
         self.on.database.close()
@@ -90,17 +94,20 @@ def build(config: Config, reactor: Any) -> Server:
     """Put a server together. Raises ConfigError."""
     on = lay_foundation(config, reactor)
     rooms = build_rooms(on)
-    remote_rooms = NoRemoteRooms()
     account_store = SqlAccountStore(on.log)
-    personal = build_personal(on, rooms, account_store)
     devices = build_device_ground(on, rooms)
+    federation = build_federation(on, rooms, devices)
+    queries = federation.queries
+    personal = build_personal(on, rooms, account_store, queries.profiles if queries else None)
+    membership = build_membership(on, rooms, federation, account_store, personal)
     accounts = build_accounts(
         on,
         account_store,
-        Departures(rooms.directory, remote_rooms),
+        Departures(rooms.directory, membership.remote_rooms),
         AccountFollowers(personal.profiles, devices.traces),
     )
-    media = build_media(on)
+    media = build_media(on, queries.media if queries else None)
+    openid = build_openid(on, account_store)
     syncing = build_sync(
         on,
         rooms,
@@ -109,23 +116,36 @@ def build(config: Config, reactor: Any) -> Server:
         personal.presence,
         Defaults(default_push_rules, personal.presence.event),
         devices.lists,
+        Elsewhen(federation.inbound.history, queries.times if queries else None),
     )
     conversations = build_conversations(
-        on, rooms, personal, syncing.history, account_store, remote_rooms
+        on, rooms, personal, syncing.history, account_store, membership.remote_rooms, queries
     )
-    remote = build_federation_transport(on)
-    keys = build_federation_keys(on, remote.client, remote.peers, remote.health.note_inbound)
+    encryption = build_encryption(
+        on, devices, syncing.sessions, accounts.interactive, federation.elsewhere
+    )
     apis: list[Api] = [
         *build_discovery(on),
         *accounts.apis,
         *personal.apis,
         *conversations.apis,
-        *build_encryption(on, devices, syncing.sessions, accounts.interactive),
+        *encryption.apis,
         *media.apis,
+        *openid.apis,
         *syncing.apis,
     ]
     if config.federation.enabled:
-        apis += keys.apis
+        apis += received(on, federation, membership, personal, encryption)
+        served = ServedHere(
+            profiles=personal.profiles,
+            aliases=conversations.aliases,
+            published_rooms=conversations.published_rooms,
+            repository=media.repository,
+            thumbnails=media.thumbnails,
+            openid=openid.openid,
+            spool=media.incoming,
+        )
+        apis += build_federation_resources(on, rooms, federation.inbound.states, served)
     lag = ReactorLag(on.clock, on.metrics.observe_reactor_lag)
     limits = RequestLimits(
         rates=on.limiter,
@@ -143,7 +163,7 @@ def build(config: Config, reactor: Any) -> Server:
         accounts.authentication,
         limits,
         on.metrics.observe_request,
-        keys.authentication,
+        federation.keys.authentication,
     )
     return Server(
         dispatcher=dispatcher,
@@ -155,7 +175,7 @@ def build(config: Config, reactor: Any) -> Server:
         devices=devices,
         media=media,
         calls=conversations.calls,
-        remote=remote,
+        federation=federation,
         syncing=syncing,
         lag=lag,
     )

@@ -24,7 +24,7 @@ from homeserver.sync.sliding.extensions.encryption import EncryptionExtension
 from homeserver.sync.sliding.extensions.extension import Extension
 from homeserver.sync.sliding.extensions.receipts import ReceiptsExtension
 from homeserver.sync.sliding.extensions.to_device import ToDeviceExtension
-from homeserver.sync.sliding.extensions.typing import TypingExtension
+from homeserver.sync.sliding.extensions.typing import UNSTABLE, TypingExtension
 from homeserver.sync.sliding.open_connections import OpenConnections
 from homeserver.sync.sliding.personal_traits import PersonalTraitsReader
 from homeserver.sync.sliding.positions import SECRET_BYTES
@@ -58,6 +58,7 @@ def sliding_extensions(
         AccountDataExtension(personal),
         ReceiptsExtension(directory),
         TypingExtension(directory),
+        TypingExtension(directory, UNSTABLE),
     ]
 
 

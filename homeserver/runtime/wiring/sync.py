@@ -11,6 +11,8 @@ from homeserver.api.messages.sync import PresenceNotes, SyncApi
 from homeserver.domain.filters import CompiledFilter, Filter, compile_filter
 from homeserver.domain.identifiers import UserId
 from homeserver.http.routes import Api
+from homeserver.ports.federation.backfill import Backfiller
+from homeserver.ports.federation.remote_times import RemoteTimes
 from homeserver.ports.personal.account_data import AccountDataStore
 from homeserver.runtime.wiring.foundation import Foundation
 from homeserver.runtime.wiring.rooms import RoomsCore
@@ -20,6 +22,7 @@ from homeserver.runtime.wiring.sliding_sync import (
     sliding_extensions,
 )
 from homeserver.services.messages.history import History
+from homeserver.services.messages.nearest_events import NearestEvents
 from homeserver.services.messages.related_events import RelatedEvents
 from homeserver.services.personal.filters import Filters
 from homeserver.sync.classic import ClassicSync
@@ -34,6 +37,14 @@ from homeserver.sync.unread_section import UnreadSection
 from storage.encryption.key_counts import SqlKeyCountStore
 from storage.encryption.to_device import SqlToDeviceStore
 from storage.rooms.timelines import SqlTimelineStore
+
+
+@attrs.frozen
+class Elsewhen:
+    """What other servers know of the past of rooms."""
+
+    backfiller: Backfiller
+    times: RemoteTimes | None
 
 
 @attrs.frozen
@@ -60,6 +71,7 @@ def build_sync(
     presence: PresenceNotes,
     defaults: Defaults,
     device_lists: DeviceLists,
+    elsewhen: Elsewhen,
 ) -> SyncArea:
     """Everything that tells clients what happened."""
     sessions = Sessions(on.log, rooms.directory, account_data, on.clock)
@@ -93,10 +105,20 @@ def build_sync(
         sliding_extensions(personal, updates, rooms.directory),
     )
     on.metrics.waiting_syncs.set_function(lambda: float(sync.waiting + sliding.waiting))
-    history = History(rooms.directory, rooms.presenter, rooms.visibility, rooms.relations, on.clock)
+    history = History(
+        rooms.directory,
+        rooms.presenter,
+        rooms.visibility,
+        rooms.relations,
+        on.clock,
+        elsewhen.backfiller,
+    )
     related = RelatedEvents(
         rooms.relations, rooms.directory, rooms.presenter, rooms.visibility, on.clock
     )
+    nearest = None
+    if elsewhen.times is not None:
+        nearest = NearestEvents(history, rooms.events, elsewhen.times, elsewhen.backfiller)
     everything = compile_filter(Filter())
 
     async def compiled(user_id: UserId, text: str | None) -> CompiledFilter:
@@ -106,7 +128,7 @@ def build_sync(
         apis=[
             SyncApi(sync, compiled, presence),
             SlidingSyncApi(sliding, presence),
-            HistoryApi(history, account_data, on.log.shards),
+            HistoryApi(history, account_data, on.log.shards, nearest),
             RelationsApi(history, related, on.log.shards),
         ],
         sync=sync,

@@ -95,7 +95,7 @@ class DehydratedDevices:
                 self._remove(tx, user_id, before.device_id)
             stores.devices.put(tx, user_id, device, upload.display_name, now_ms)
             stores.keys.put_device_keys(tx, address, device_keys)
-            stores.keys.add_one_time_keys(tx, address, one_time_keys, position)
+            stores.keys.add_one_time_keys(tx, address, one_time_keys, now_ms, now_ms)
             stores.keys.put_fallback_keys(tx, address, fallback_keys)
             return True
 

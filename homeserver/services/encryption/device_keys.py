@@ -120,7 +120,7 @@ class DeviceKeys:
         fallback_keys: Sequence[ClaimableKey],
     ) -> Mapping[str, int]:
         store = self._store
-        forget_before = self._clock.now_ms() - CLAIMS_REMEMBERED_MS
+        now_ms = self._clock.now_ms()
 
         def work(tx: Transaction) -> Mapping[str, int] | ClaimableKey | None:
             others = store.other_one_time_keys(tx, address, one_time_keys)
@@ -129,8 +129,9 @@ class DeviceKeys:
             counts = store.counts(tx, address)
             if sum(counts.values()) + len(one_time_keys) > MAX_KEYS_KEPT:
                 return None
-            store.forget_claims(tx, address, forget_before)
-            store.add_one_time_keys(tx, address, one_time_keys, position)
+            store.add_one_time_keys(
+                tx, address, one_time_keys, now_ms, now_ms - CLAIMS_REMEMBERED_MS
+            )
             store.put_fallback_keys(tx, address, fallback_keys)
             return store.counts(tx, address)
 

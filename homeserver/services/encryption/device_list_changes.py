@@ -21,6 +21,11 @@ class DeviceListChanges:
     def __init__(self, store: DeviceListStore, log: Log) -> None:
         self._store = store
         self._log = log
+        self._followers: list[Callable[[UserId], None]] = []
+
+    def follow(self, follower: Callable[[UserId], None]) -> None:
+        """Call ``follower`` with each user whose keys may have changed."""
+        self._followers.append(follower)
 
     async def write(self, user_id: UserId, work: Callable[[Transaction, int], T]) -> T:
         """Run work that changes the keys of a user or of their devices, and tell of it.
@@ -37,4 +42,10 @@ class DeviceListChanges:
 
         shard = shard_of_user(user_id, self._log.shards)
         position = self._log.next_position(shard)
-        return await self._log.append(DeviceListEntry(shard, position, user_id, room_nids), change)
+        entry = DeviceListEntry(shard, position, user_id, room_nids)
+        try:
+            return await self._log.append(entry, change)
+        finally:
+            # Also of a commit that failed: it may have taken place all the same.
+            for follower in self._followers:
+                follower(user_id)

@@ -24,7 +24,7 @@ from homeserver.domain.cross_signing import (
 )
 from homeserver.domain.device_keys import signatures_of, signs_the_same, with_signatures
 from homeserver.domain.errors import BadJson, InvalidParam, MatrixError, NotFound
-from homeserver.domain.identifiers import DeviceId, UserId
+from homeserver.domain.identifiers import DeviceId, UserId, server_name_of
 from homeserver.log.entries import UserSignaturesEntry
 from homeserver.log.log import Log
 from homeserver.log.shards import shard_of_user
@@ -35,6 +35,7 @@ from homeserver.ports.encryption.cross_signing import (
     UserSignature,
 )
 from homeserver.ports.encryption.device_keys import DeviceKeyStore
+from homeserver.ports.federation.remote_keys import NoRemoteKeyServers, RemoteKeyServers
 from homeserver.services.encryption.device_list_changes import DeviceListChanges
 
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
@@ -68,7 +69,7 @@ class _Accepted:
 
 
 class KeySignatures:
-    """Stores signatures of users."""
+    """Stores signatures of users; keys of other servers' users come from ``remote``."""
 
     def __init__(
         self,
@@ -76,11 +77,13 @@ class KeySignatures:
         cross_signing: CrossSigningStore,
         changes: DeviceListChanges,
         log: Log,
+        remote: RemoteKeyServers = NoRemoteKeyServers(),  # noqa: B008
     ) -> None:
         self._devices = devices
         self._cross_signing = cross_signing
         self._changes = changes
         self._log = log
+        self._remote = remote
 
     async def upload(self, signer: UserId, signed: SignedKeys) -> Failures:
         """Store the signatures that a user made; what could not be taken, and why."""
@@ -104,14 +107,19 @@ class KeySignatures:
     async def _keys(self, signer: UserId, signed: SignedKeys) -> _Keys:
         rows = await self._devices.device_keys([signer])
         seen = await self._cross_signing.keys([*signed, signer], viewer=signer)
+        masters = {
+            row.user_id: (row.public_key, _decode(row.key)) for row in seen if row.usage == MASTER
+        }
+        here = server_name_of(signer)
+        elsewhere = [user_id for user_id in signed if server_name_of(user_id) != here]
+        if elsewhere:
+            asked = await self._remote.query(dict.fromkeys(elsewhere, ()))
+            for user_id, master in asked.master.items():
+                masters[user_id] = (next(iter(master["keys"].values())), master)
         return _Keys(
             devices={row.device_id: _decode(row.keys) for row in rows},
             own={row.usage: _decode(row.key) for row in seen if row.user_id == signer},
-            masters={
-                row.user_id: (row.public_key, _decode(row.key))
-                for row in seen
-                if row.usage == MASTER
-            },
+            masters=masters,
         )
 
     def _sign_own(self, tx: Transaction, signer: UserId, keys: _Keys, new: _Accepted) -> None:

@@ -8,7 +8,7 @@ together with the note that this was done. :mod:`homeserver.sync.to_device_mail`
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import msgspec
@@ -19,7 +19,7 @@ from homeserver.domain.errors import InvalidParam, TooLarge
 from homeserver.domain.identifiers import DeviceId, UserId
 from homeserver.domain.requester import Requester
 from homeserver.log.entries import ToDeviceEntry
-from homeserver.log.log import Log, all_committed
+from homeserver.log.log import Log
 from homeserver.log.shards import shard_of_user
 from homeserver.ports.clock import Clock
 from homeserver.ports.database import Transaction
@@ -28,6 +28,7 @@ from homeserver.ports.encryption.to_device import (
     ToDeviceStore,
     ToDeviceTransaction,
 )
+from homeserver.ports.federation.remote_mail import Messages, NoRemoteMail, RemoteMail
 from homeserver.services.messages.transactions import NO_DEVICE
 
 EVERY_DEVICE: Final = "*"
@@ -45,17 +46,21 @@ _CLEAN_UP_EVERY_MS: Final = 600_000
 
 _encode = msgspec.json.Encoder().encode
 
-Messages = Mapping[UserId, Mapping[str, JsonObject]]
-"""The content for each device of each user, or for every device of a user under ``*``."""
-
 
 class ToDevice:
-    """Sends messages to devices of this server's users."""
+    """Sends messages to devices; those of other servers' users get theirs by ``remote``."""
 
-    def __init__(self, store: ToDeviceStore, log: Log, clock: Clock) -> None:
+    def __init__(
+        self,
+        store: ToDeviceStore,
+        log: Log,
+        clock: Clock,
+        remote: RemoteMail = NoRemoteMail(),  # noqa: B008
+    ) -> None:
         self._store = store
         self._log = log
         self._clock = clock
+        self._remote = remote
         self._clean_up_at = 0
 
     async def send(self, requester: Requester, type: str, txn_id: str, messages: Messages) -> None:
@@ -66,16 +71,28 @@ class ToDevice:
         """
         _check_name(type, "type")
         _check_name(txn_id, "transaction ID")
-        now_ms = self._clock.now_ms()
         device_id = requester.device_id or NO_DEVICE
-        transaction = ToDeviceTransaction(requester.user_id, device_id, type, txn_id, now_ms)
-        addressed = await self._addressed(requester.user_id, type, messages)
+        await self._deliver(requester.user_id, device_id, type, txn_id, messages)
+        await self._remote.send(requester.user_id, type, f"{device_id} {txn_id}", messages)
+
+    async def receive(self, sender: UserId, type: str, message_id: str, messages: Messages) -> None:
+        """Take in messages of a user of another server for devices of users of this one; what
+        arrives again (same sender and message ID) is delivered once. Raises as `send`."""
+        _check_name(type, "type")
+        _check_name(message_id, "message ID")
+        await self._deliver(sender, NO_DEVICE, type, message_id, messages)
+
+    async def _deliver(
+        self, sender: UserId, device_id: str, type: str, txn_id: str, messages: Messages
+    ) -> None:
+        now_ms = self._clock.now_ms()
+        transaction = ToDeviceTransaction(sender, device_id, type, txn_id, now_ms)
+        addressed = await self._addressed(sender, type, messages)
         by_shard: dict[int, list[ToDeviceMessage]] = defaultdict(list)
         for message in addressed:
             by_shard[shard_of_user(message.user_id, self._log.shards)].append(message)
-        await all_committed(
-            [self._append(shard, transaction, some) for shard, some in by_shard.items()]
-        )
+        if by_shard:
+            await self._append(transaction, by_shard)
 
     async def _addressed(
         self, sender: UserId, type: str, messages: Messages
@@ -97,20 +114,29 @@ class ToDevice:
         return [ToDeviceMessage(*address, event) for address, event in addressed.items()]
 
     def _append(
-        self, shard: int, transaction: ToDeviceTransaction, messages: list[ToDeviceMessage]
+        self,
+        transaction: ToDeviceTransaction,
+        by_shard: Mapping[int, Sequence[ToDeviceMessage]],
     ) -> Deferred[None]:
         store = self._store
         forget_before = self._forget_before(transaction.created_ts)
 
         def work(tx: Transaction) -> None:
-            if store.begin(tx, transaction, shard):
-                store.add(tx, position, messages)
+            begun = store.begin(tx, transaction, list(by_shard))
+            store.add(
+                tx, [(positions[shard], message) for shard in begun for message in by_shard[shard]]
+            )
             if forget_before is not None:
                 store.forget_transactions(tx, forget_before)
 
-        position = self._log.next_position(shard)
-        recipients = tuple((message.user_id, message.device_id) for message in messages)
-        return self._log.append(ToDeviceEntry(shard, position, recipients), work)
+        positions = {shard: self._log.next_position(shard) for shard in by_shard}
+        entries = [
+            ToDeviceEntry(
+                shard, positions[shard], tuple((to.user_id, to.device_id) for to in messages)
+            )
+            for shard, messages in by_shard.items()
+        ]
+        return self._log.append_all(entries, work)
 
     def _forget_before(self, now_ms: int) -> int | None:
         """The age of transactions to forget, now and then."""

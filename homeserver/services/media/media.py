@@ -92,6 +92,11 @@ class MediaRepository:
         self._arrivals = Arrivals(clock)
 
     @property
+    def server_name(self) -> ServerName:
+        """The server whose media this is."""
+        return self._settings.server_name
+
+    @property
     def max_upload_bytes(self) -> int:
         """The largest upload."""
         return self._settings.max_upload_bytes

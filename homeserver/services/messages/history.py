@@ -15,13 +15,15 @@ from homeserver.domain.identifiers import DeviceId, EventId, RoomId, UserId
 from homeserver.domain.visibility import may_peek_at_event, parse_history_visibility
 from homeserver.log.tokens import TimelineToken
 from homeserver.ports.clock import Clock
-from homeserver.ports.rooms.events import StoredEvent
+from homeserver.ports.federation.backfill import NO_BACKFILL, Backfiller
+from homeserver.ports.rooms.events import Standing, StoredEvent
 from homeserver.ports.rooms.relations import RelationStore
 from homeserver.ports.rooms.rooms import Order
 from homeserver.rooms.directory import RoomDirectory
 from homeserver.rooms.presentation import Presenter, Reader
 from homeserver.rooms.view import MEMBER, RoomView
 from homeserver.rooms.visible_events import VISIBILITY, Visibility
+from homeserver.services.messages.timeline_pages import TimelinePages
 
 # How many events one request looks through for those that a filter lets pass.
 LOOKED_THROUGH = 1000
@@ -62,7 +64,9 @@ class History:
         visibility: Visibility,
         relations: RelationStore,
         clock: Clock,
+        backfiller: Backfiller = NO_BACKFILL,
     ) -> None:
+        self._backfiller = backfiller
         self._relations = relations
         self._directory = directory
         self._events = directory.events
@@ -115,24 +119,22 @@ class History:
             start = TimelineToken(min(view.position, reader.until) if backwards else 0)
         found: list[StoredEvent] = []
         memberships: dict[int, str] = {}
-        place = start
+        place: Order | None = start.order if not definition.is_pass_none else None
         looked = 0
-        size = max(limit, 20)
-        more = not definition.is_pass_none
-        while more and len(found) < limit and looked < LOOKED_THROUGH:
-            batch = await self._read(view, place, stop, backwards, size + 1)
-            more = len(batch) > size
-            batch = batch[:size]
-            looked += len(batch)
-            seen, theirs = await self._visibility.visible(view, user_id, batch)
+        pages = self._pages(view, stop=stop.order if stop else None, backwards=backwards)
+        while place is not None and len(found) < limit and looked < LOOKED_THROUGH:
+            stretch = await pages.read(place, max(limit, 20))
+            if pages.is_short and found:
+                # The next page tries to fill the gap again.
+                break
+            looked += len(stretch.events)
+            seen, theirs = await self._visibility.visible(view, user_id, stretch.events)
             memberships.update(theirs)
             found += (await self._wanted(view, seen, definition))[: limit - len(found)]
-            if len(found) == limit:
-                more = more or found[-1] is not batch[-1]
+            place = stretch.end
+            if len(found) == limit and found[-1] is not stretch.events[-1]:
                 place = _beyond(found[-1], backwards=backwards)
-            elif batch:
-                place = _beyond(batch[-1], backwards=backwards)
-        end = place if more else None
+        end = TimelineToken(*place) if place is not None else None
         now = self._clock.now_ms()
         events = await self._presenter.present(found, now, reader, view.room_id, memberships, view)
         state: list[bytes] = []
@@ -163,43 +165,10 @@ class History:
             passed = [e for e in passed if e.event.event_id in related]
         return passed
 
-    async def _read(
-        self,
-        view: RoomView,
-        place: TimelineToken,
-        stop: TimelineToken | None,
-        backwards: bool,
-        limit: int,
-    ) -> list[StoredEvent]:
-        if backwards:
-            from_memory = self._from_memory(view, place.order, stop, limit)
-            if from_memory is not None:
-                return from_memory
-            return await self._events.store.timeline(
-                view.nid,
-                after=stop.order if stop else None,
-                until=place.order,
-                backwards=True,
-                limit=limit,
-            )
-        return await self._events.store.timeline(
-            view.nid,
-            after=place.order,
-            until=stop.order if stop else None,
-            backwards=False,
-            limit=limit,
+    def _pages(self, view: RoomView, *, stop: Order | None, backwards: bool) -> TimelinePages:
+        return TimelinePages(
+            view, self._events.store, self._backfiller, stop=stop, backwards=backwards
         )
-
-    @staticmethod
-    def _from_memory(
-        view: RoomView, place: Order, stop: TimelineToken | None, limit: int
-    ) -> list[StoredEvent] | None:
-        """A page backwards out of the room's newest events, if they reach far enough."""
-        floor = stop.order if stop is not None else (-1, 0)
-        found = [e for e in reversed(view.tail) if floor < e.order <= place]
-        if len(found) >= limit or view.tail_after <= floor:
-            return found[:limit]
-        return None
 
     async def event(
         self, view: RoomView, user_id: UserId, event_id: EventId
@@ -209,6 +178,8 @@ class History:
         if stored is None:
             stored = (await self._events.fetch_ids([event_id])).get(event_id)
         if stored is None or stored.room_nid != view.nid:
+            raise NotFound("Event not found")
+        if stored.standing is not Standing.ACCEPTED:
             raise NotFound("Event not found")
         seen, memberships = await self._visibility.visible(view, user_id, [stored])
         if not seen:
@@ -244,11 +215,11 @@ class History:
         stored, memberships = await self.event(view, user_id, event_id)
         half = limit // 2
         order = stored.order
-        store = self._events.store
-        before = await store.timeline(
-            view.nid, until=(order[0], order[1] - 1), backwards=True, limit=half
+        earlier = self._pages(view, stop=None, backwards=True)
+        before = await earlier.read_whole((order[0], order[1] - 1), half)
+        after = await self._events.store.timeline(
+            view.nid, after=order, backwards=False, limit=limit - half
         )
-        after = await store.timeline(view.nid, after=order, backwards=False, limit=limit - half)
         seen, theirs = await self._visibility.visible(view, user_id, [*before, *after])
         memberships |= theirs
         visible = [e for e in before if e in seen]
@@ -346,6 +317,6 @@ def matches(definition: CompiledRoomEventFilter, stored: StoredEvent) -> bool:
     return definition.matches(event.type, event.sender, has_url=has_url)
 
 
-def _beyond(event: StoredEvent, *, backwards: bool) -> TimelineToken:
+def _beyond(event: StoredEvent, *, backwards: bool) -> Order:
     """The place just past an event in the direction of reading."""
-    return TimelineToken(event.position, event.sub - 1 if backwards else event.sub)
+    return (event.position, event.sub - 1 if backwards else event.sub)

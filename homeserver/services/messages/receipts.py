@@ -75,10 +75,12 @@ class Receipts:
         receipt_type: str,
         event_id: EventId,
         thread_id: str = UNTHREADED,
+        ts: int | None = None,
     ) -> None:
         """Move a user's m.read or m.read.private to an event; it never moves back.
 
-        ``thread_id`` is "main", the root of the thread that the event is in, or UNTHREADED.
+        ``thread_id`` is "main", the root of the thread that the event is in, or UNTHREADED; ``ts``
+        is when the user read the event, if that was not now.
 
         Raises Forbidden for who is not in the room, NotFound for an event that is not in it, and
         InvalidParam for an event that is not in the thread.
@@ -93,7 +95,7 @@ class Receipts:
             receipt_type=receipt_type,
             thread_id=thread_id,
             event_id=event_id,
-            ts=self._clock.now_ms(),
+            ts=self._clock.now_ms() if ts is None else ts,
             position=0,  # given when it is written
             read_position=stored.position,
             read_sub=stored.sub,

@@ -37,6 +37,12 @@ LONGEST_SYNC_MS: Final = 30_000
 PAUSE_MS: Final = 1000
 """The least time between two notices of a user."""
 
+REMOTE_STATE_MS: Final = 3_600_000
+"""How long what another server tells of a user is believed."""
+
+_REMOTE: Final = ""
+"""Stands for the clients of a user of another server."""
+
 log = structlog.get_logger(__name__)
 
 _encode = msgspec.json.Encoder().encode
@@ -61,6 +67,8 @@ class _User:
     told_ms: int = 0
     timer: DelayedCall | None = None
     due_ms: int = 0
+    room_nids: tuple[int, ...] = ()
+    """Those of a user of another server, who has no session that knows them."""
 
     def content(self, now_ms: int) -> dict[str, Any]:
         """The content of m.presence."""
@@ -79,6 +87,15 @@ class _User:
             if self.profile.avatar_url is not None:
                 content["avatar_url"] = self.profile.avatar_url
         return content
+
+
+@attrs.frozen(slots=True)
+class RemotePresence:
+    """What another server says of its user; ``last_active_ago`` is in milliseconds."""
+
+    state: PresenceState
+    status_msg: str | None
+    last_active_ago: int
 
 
 class Presence:
@@ -160,6 +177,24 @@ class Presence:
         user.status_msg = status_msg
         self._look_at(user_id, user, now_ms)
 
+    def note_remote(
+        self, user_id: UserId, update: RemotePresence, room_nids: tuple[int, ...]
+    ) -> None:
+        """The server of a user tells their state, which holds for a while; ``room_nids`` are the
+        rooms they are in."""
+        if not self._enabled:
+            return
+        now_ms = self._clock.now_ms()
+        user = self._user(user_id)
+        user.room_nids = room_nids
+        user.status_msg = update.status_msg
+        active_ms = now_ms - update.last_active_ago
+        if update.state is PresenceState.ONLINE:
+            # Their server knows better how long one is active.
+            active_ms = max(active_ms, now_ms - IDLE_AFTER_MS + 1)
+        user.availability.choose(_REMOTE, update.state, active_ms, now_ms + REMOTE_STATE_MS)
+        self._look_at(user_id, user, now_ms)
+
     def note_profile(self, user_id: UserId, profile: Profile) -> None:
         """A user has changed their name or picture."""
         user = self._users.get(user_id)
@@ -234,7 +269,8 @@ class Presence:
 
     def _tell(self, user_id: UserId, content: dict[str, Any]) -> None:
         shard = shard_of_user(user_id, self._log.shards)
-        entry = PresenceEntry(shard, self._log.next_position(shard), user_id, content)
+        rooms = self._users[user_id].room_nids
+        entry = PresenceEntry(shard, self._log.next_position(shard), user_id, content, rooms)
         self._log.append(entry).addErrback(
             lambda failure: log.warning("presence_not_told", error=str(failure.value))
         )

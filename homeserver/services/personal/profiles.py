@@ -13,7 +13,7 @@ from typing import Any, Final
 import msgspec
 
 from homeserver.domain.canonical_json import JsonObject
-from homeserver.domain.errors import NotFound
+from homeserver.domain.errors import NotFound, UnableToRetrieve
 from homeserver.domain.identifiers import UserId
 from homeserver.domain.profile_fields import (
     AVATAR_URL,
@@ -25,6 +25,7 @@ from homeserver.domain.profile_fields import (
     without_field,
 )
 from homeserver.ports.accounts.accounts import AccountStore
+from homeserver.ports.federation.remote_profiles import NoRemoteProfiles, RemoteProfiles
 from homeserver.ports.personal.profile_store import ProfileStore
 from homeserver.ports.personal.profiles import Profile
 from homeserver.services.personal.presence import Presence
@@ -48,12 +49,14 @@ class Profiles:
         propagation: ProfilePropagation,
         presence: Presence,
         capacity: int = CAPACITY,
+        remote: RemoteProfiles | None = None,
     ) -> None:
         self._store = store
         self._accounts = accounts
         self._propagation = propagation
         self._presence = presence
         self._capacity = capacity
+        self._remote = remote or NoRemoteProfiles()
         self._known: OrderedDict[UserId, JsonObject] = OrderedDict()
         self._changes = 0
         self._turns = Turns()
@@ -70,7 +73,13 @@ class Profiles:
         return {user_id: _profile(f) for user_id, f in (await self._read(user_ids)).items()}
 
     async def fields(self, user_id: UserId) -> JsonObject:
-        """All fields of a profile; not to be changed. Raises NotFound for an unknown user."""
+        """All fields of a profile; not to be changed.
+
+        Raises NotFound for an unknown user; for one of another server also Forbidden, and
+        UnableToRetrieve when that server does not answer and no room shows the user.
+        """
+        if self._remote.concerns(user_id):
+            return await self._remote_fields(user_id)
         fields = (await self._read([user_id]))[user_id]
         if not fields and await self._accounts.account(user_id) is None:
             raise NotFound("There is no such user")
@@ -82,6 +91,21 @@ class Profiles:
         if name not in fields:
             raise NotFound("The profile has no such field")
         return fields[name]
+
+    async def local_fields(self, user_id: UserId) -> JsonObject:
+        """As ``fields``, for what other servers ask: only of users of this one."""
+        if self._remote.concerns(user_id):
+            raise NotFound("This user is not one of this server")
+        return await self.fields(user_id)
+
+    async def _remote_fields(self, user_id: UserId) -> JsonObject:
+        try:
+            return await self._remote.fields(user_id)
+        except UnableToRetrieve:
+            for shown in await self._store.shown_in_rooms(user_id):
+                fields = {DISPLAY_NAME: shown.display_name, AVATAR_URL: shown.avatar_url}
+                return {name: value for name, value in fields.items() if value is not None}
+            raise
 
     async def _read(self, user_ids: Collection[UserId]) -> dict[UserId, JsonObject]:
         found = {user_id: self._known[user_id] for user_id in user_ids if user_id in self._known}

@@ -1,4 +1,4 @@
-"""Aliases: names of rooms on this server.
+"""Aliases: names of rooms on this server, and finding rooms by their names on any.
 
 Client-server API, "Room aliases".
 """
@@ -7,9 +7,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Final
+
+from twisted.internet.defer import Deferred
 
 from homeserver.domain.canonical_json import JsonObject
-from homeserver.domain.errors import AliasExists, Forbidden, InvalidParam, NotFound, RoomInUse
+from homeserver.domain.errors import (
+    AliasExists,
+    Forbidden,
+    InvalidParam,
+    MatrixError,
+    NotFound,
+    RoomInUse,
+)
 from homeserver.domain.identifiers import (
     RoomAlias,
     RoomId,
@@ -23,6 +33,7 @@ from homeserver.domain.requester import Requester
 from homeserver.domain.visibility import may_peek_at_event, parse_history_visibility
 from homeserver.ports.clock import Clock
 from homeserver.ports.database import UniqueViolation
+from homeserver.ports.federation.remote_aliases import FoundRoom, NoRemoteAliases, RemoteAliases
 from homeserver.ports.rooms.aliases import AliasRow, AliasStore, NewAlias
 from homeserver.rooms.actor import NewEvent, RoomActor
 from homeserver.rooms.directory import RoomDirectory
@@ -30,33 +41,80 @@ from homeserver.services.rooms.acting_in_rooms import room_to_act_in, set_state
 
 CANONICAL_ALIAS = "m.room.canonical_alias"
 
+MOST_SERVERS: Final = 50
+"""How many servers are named to join a room by."""
+
 
 class Aliases:
-    """Makes, finds and removes the aliases of this server."""
+    """Makes and removes the aliases of this server, and finds the rooms of all."""
 
     def __init__(
-        self, store: AliasStore, directory: RoomDirectory, clock: Clock, server_name: ServerName
+        self,
+        store: AliasStore,
+        directory: RoomDirectory,
+        clock: Clock,
+        server_name: ServerName,
+        remote: RemoteAliases | None = None,
     ) -> None:
         self._store = store
         self._directory = directory
         self._clock = clock
         self._server_name = server_name
+        self._remote = remote or NoRemoteAliases()
         self._claimed: set[RoomAlias] = set()
 
     async def room_of(self, room_id_or_alias: str) -> RoomId:
-        """The room that an ID or an alias names. Raises InvalidParam, and NotFound for an alias
-        that points nowhere."""
+        """The room that an ID or an alias names. Raises InvalidParam, and as ``find``."""
+        return (await self.located(room_id_or_alias)).room_id
+
+    async def located(self, room_id_or_alias: str) -> FoundRoom:
+        """The room that an ID or an alias names, and for an alias the servers to join it by.
+
+        Raises InvalidParam, and as ``find``.
+        """
         if room_id_or_alias.startswith("#"):
-            return await self.resolve(parse_room_alias(room_id_or_alias))
-        return parse_room_id(room_id_or_alias)
+            return await self.find(parse_room_alias(room_id_or_alias))
+        return FoundRoom(parse_room_id(room_id_or_alias))
 
     async def resolve(self, alias: RoomAlias) -> RoomId:
-        """The room that an alias points to. Raises NotFound."""
-        return (await self._find(alias)).room_id
+        """The room that an alias points to. Raises as ``find``."""
+        return (await self.find(alias)).room_id
+
+    async def find(self, alias: RoomAlias) -> FoundRoom:
+        """The room that an alias points to, and the servers to join it by.
+
+        Raises NotFound; for the alias of another server also Forbidden, and UnableToRetrieve when
+        that server does not answer.
+        """
+        if server_name_of(alias) != self._server_name:
+            return await self._remote.find(alias)
+        return await self.find_local(alias)
+
+    async def find_local(self, alias: RoomAlias) -> FoundRoom:
+        """As ``find``, for what other servers ask: only aliases of this one."""
+        row = await self._find(alias)
+        room = (await self._directory.by_nid(row.room_nid)).view
+        others = [server for server in room.joined_servers if server != self._server_name]
+        return FoundRoom(row.room_id, (self._server_name, *others[: MOST_SERVERS - 1]))
 
     async def resolve_all(self, aliases: Sequence[RoomAlias]) -> dict[RoomAlias, RoomId]:
-        """The rooms of those aliases that point to one."""
-        return {row.alias: row.room_id for row in await self._store.find(aliases)}
+        """The rooms of those aliases that point to one, as far as their servers answer."""
+        here = [alias for alias in aliases if server_name_of(alias) == self._server_name]
+        rooms = {row.alias: row.room_id for row in await self._store.find(here)}
+        asking = [
+            Deferred.fromCoroutine(self._resolve_remote(alias))
+            for alias in aliases
+            if alias not in here
+        ]
+        for found in asking:
+            rooms.update(await found)
+        return rooms
+
+    async def _resolve_remote(self, alias: RoomAlias) -> dict[RoomAlias, RoomId]:
+        try:
+            return {alias: (await self._remote.find(alias)).room_id}
+        except MatrixError:
+            return {}
 
     async def of_room(self, room_nid: int) -> list[RoomAlias]:
         """The aliases of a room."""
@@ -69,10 +127,6 @@ class Aliases:
         if not view.is_joined(user_id) and not may_peek_at_event(visibility):
             raise Forbidden("You are not in this room")
         return await self._store.of_room(view.nid)
-
-    def servers(self) -> list[ServerName]:
-        """The servers through which a room can be joined that has an alias here."""
-        return [self._server_name]
 
     async def add(self, requester: Requester, alias: RoomAlias, room_id: RoomId) -> None:
         """Let a new alias of this server point to a room the requester is in.

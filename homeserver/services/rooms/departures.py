@@ -7,9 +7,10 @@ from itertools import islice
 import structlog
 from twisted.internet.defer import Deferred, succeed
 
-from homeserver.domain.errors import Forbidden
-from homeserver.domain.identifiers import UserId
+from homeserver.domain.errors import Forbidden, MatrixError
+from homeserver.domain.identifiers import RoomId, UserId
 from homeserver.log.log import all_committed
+from homeserver.ports.federation.remote_rooms import RemoteRooms
 from homeserver.rooms.actor import NewEvent, RoomActor
 from homeserver.rooms.directory import RoomDirectory
 from homeserver.rooms.view import MEMBER
@@ -23,18 +24,29 @@ AT_ONCE = 50
 class Departures:
     """See :class:`homeserver.ports.accounts.room_departures.RoomDepartures`."""
 
-    def __init__(self, directory: RoomDirectory) -> None:
+    def __init__(self, directory: RoomDirectory, remote: RemoteRooms) -> None:
         self._directory = directory
+        self._remote = remote
 
     async def leave_all(self, user_id: UserId) -> None:
         """Leave every room, and reject or retract every invite and knock."""
         rooms = await self._directory.store.rooms_of_user(user_id)
         left = iter([r.room_nid for r in rooms if r.membership in ("join", "invite", "knock")])
         while nids := list(islice(left, AT_ONCE)):
-            actors = (await self._directory.load(nids)).values()
+            loaded = (await self._directory.load(nids)).values()
+            actors = [actor for actor in loaded if actor.is_resident]
+            elsewhere = [actor.view.room_id for actor in loaded if not actor.is_resident]
             for actor in actors:
                 await actor.prepare([_departure(user_id)])
             await all_committed([_leave(actor, user_id) for actor in actors])
+            for room_id in elsewhere:
+                await self._leave_elsewhere(user_id, room_id)
+
+    async def _leave_elsewhere(self, user_id: UserId, room_id: RoomId) -> None:
+        try:
+            await self._remote.leave(user_id, room_id, {"membership": "leave"})
+        except MatrixError as error:
+            log.info("departure_refused", room_id=room_id, reason=error.message)
 
 
 def _departure(user_id: UserId) -> NewEvent:

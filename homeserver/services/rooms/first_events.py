@@ -12,7 +12,13 @@ import attrs
 
 from homeserver.domain.canonical_json import JsonObject
 from homeserver.domain.errors import BadAlias, InvalidParam
-from homeserver.domain.identifiers import RoomAlias, RoomId, UserId, parse_user_id
+from homeserver.domain.identifiers import (
+    RoomAlias,
+    RoomId,
+    UserId,
+    parse_user_id,
+    server_name_of,
+)
 from homeserver.domain.membership import Membership
 from homeserver.domain.room_presets import (
     Preset,
@@ -139,8 +145,15 @@ class FirstEvents:
         for type, content in last.items():
             yield self._state(type, content)
 
+    def remote_invites(self) -> list[UserId]:
+        """The users of other servers who are to be invited when the room is there."""
+        return [user_id for user_id in self.request.invite if not self._is_local(user_id)]
+
+    def _is_local(self, user_id: UserId) -> bool:
+        return server_name_of(user_id) == server_name_of(self.creator)
+
     def _invites(self) -> Iterator[NewEvent]:
-        for user_id in self.request.invite:
+        for user_id in filter(self._is_local, self.request.invite):
             content = member_content(Membership.INVITE, self.profiles.get(user_id))
             if self.request.is_direct:
                 content["is_direct"] = True

@@ -24,9 +24,13 @@ class Forgetting:
     async def forget(self, user_id: UserId, room_id: RoomId) -> None:
         """Forget a room. Raises NotFound for a room the user never was in, Unknown while they are
         in it or invited."""
-        actor = await self._directory.by_id(room_id)
-        await actor.settled()
-        nid = actor.view.nid
+        row = await self._directory.find(room_id)
+        if row is None:
+            raise NotFound("You never were in this room")
+        nid = row.room_nid
+        actor = self._directory.loaded(nid)
+        if actor is not None:
+            await actor.settled()
         room = await self._directory.store.room_of_user(user_id, nid)
         if room is None:
             raise NotFound("You never were in this room")

@@ -16,14 +16,12 @@ from homeserver.domain.errors import (
     BadJson,
     Forbidden,
     GuestAccessForbidden,
-    InviteBlocked,
     NotFound,
 )
 from homeserver.domain.identifiers import EventId, RoomId, UserId, server_name_of
 from homeserver.domain.membership import Membership, parse_membership
 from homeserver.domain.requester import Requester
 from homeserver.domain.room_summary import guests_may_join
-from homeserver.ports.personal.invite_permissions import InvitePermissions
 from homeserver.ports.personal.personal_settings import PersonalSettings
 from homeserver.ports.personal.profiles import Profile, Profiles
 from homeserver.rooms.actor import NewEvent, RoomActor
@@ -31,6 +29,7 @@ from homeserver.rooms.directory import RoomDirectory
 from homeserver.rooms.view import MEMBER
 from homeserver.services.accounts.suspension import require_not_suspended
 from homeserver.services.rooms.acting_in_rooms import room_to_act_in, set_state
+from homeserver.services.rooms.invitations import Invitations
 from homeserver.services.rooms.restricted_joins import RestrictedJoins
 
 GUEST_ACCESS = ("m.room.guest_access", "")
@@ -50,20 +49,23 @@ class ThirdPartyProof:
 
 
 class Memberships:
-    """Changes what users are to rooms."""
+    """Changes what users are to rooms that this server is in.
+
+    :class:`homeserver.services.rooms.entrances.Entrances` is for those that it may not be in.
+    """
 
     def __init__(
         self,
         directory: RoomDirectory,
         profiles: Profiles,
         restricted: RestrictedJoins,
-        invite_permissions: InvitePermissions,
+        invitations: Invitations,
         settings: PersonalSettings,
     ) -> None:
         self._directory = directory
         self._profiles = profiles
         self._restricted = restricted
-        self._invite_permissions = invite_permissions
+        self._invitations = invitations
         self._settings = settings
 
     async def join(
@@ -74,7 +76,11 @@ class Memberships:
         reason: str | None = None,
         proof: ThirdPartyProof | None = None,
     ) -> None:
-        """Join a room; nothing happens to who is in it. Raises NotFound and Forbidden."""
+        """Join a room; nothing happens to who is in it.
+
+        Raises NotFound and Forbidden; UnableToAuthoriseJoin and UnableToGrantJoin where only
+        another server could let the user in.
+        """
         require_not_suspended(requester)
         actor = await self._directory.by_id(room_id)
         user_id = requester.user_id
@@ -83,7 +89,7 @@ class Memberships:
             return
         if proof is not None:
             await self._accept_third_party_invite(actor, user_id, proof)
-        content = _content(Membership.JOIN, await self._profiles.of(user_id), reason)
+        content = member_content(Membership.JOIN, await self._profiles.of(user_id), reason)
         await self._join(requester, actor, content)
 
     async def leave(
@@ -99,17 +105,27 @@ class Memberships:
             and actor.head_membership(user_id) == Membership.LEAVE
         ):
             return
-        await self._set(actor, user_id, user_id, _content(Membership.LEAVE, None, reason))
+        await self._set(actor, user_id, user_id, member_content(Membership.LEAVE, None, reason))
 
     async def invite(
-        self, requester: Requester, room_id: RoomId, user_id: UserId, *, reason: str | None = None
+        self,
+        requester: Requester,
+        room_id: RoomId,
+        user_id: UserId,
+        *,
+        reason: str | None = None,
+        is_direct: bool = False,
     ) -> None:
-        """Invite a user. Raises Forbidden, and InviteBlocked when they want no invites."""
+        """Invite a user. Raises Forbidden, InviteBlocked when they want no invites, and
+        UnableToRetrieve when their server cannot be asked."""
         require_not_suspended(requester)
         actor = await room_to_act_in(self._directory, room_id)
-        await self.require_accepts_invites([user_id])
-        content = _content(Membership.INVITE, await self._profiles.of(user_id), reason)
-        await self._set(actor, requester.user_id, user_id, content)
+        is_local = self._invitations.is_for_here(user_id)
+        profile = await self._profiles.of(user_id) if is_local else None
+        content = member_content(Membership.INVITE, profile, reason)
+        if is_direct:
+            content["is_direct"] = True
+        await self._invite(actor, requester.user_id, user_id, content)
 
     async def kick(
         self, requester: Requester, room_id: RoomId, user_id: UserId, *, reason: str | None = None
@@ -122,14 +138,18 @@ class Memberships:
             Membership.KNOCK,
         ):
             raise Forbidden(f"{user_id} is not in the room")
-        await self._set(actor, requester.user_id, user_id, _content(Membership.LEAVE, None, reason))
+        await self._set(
+            actor, requester.user_id, user_id, member_content(Membership.LEAVE, None, reason)
+        )
 
     async def ban(
         self, requester: Requester, room_id: RoomId, user_id: UserId, *, reason: str | None = None
     ) -> None:
         """Make a user leave, and keep them out. Raises Forbidden."""
         actor = await room_to_act_in(self._directory, room_id)
-        await self._set(actor, requester.user_id, user_id, _content(Membership.BAN, None, reason))
+        await self._set(
+            actor, requester.user_id, user_id, member_content(Membership.BAN, None, reason)
+        )
 
     async def unban(
         self, requester: Requester, room_id: RoomId, user_id: UserId, *, reason: str | None = None
@@ -138,7 +158,9 @@ class Memberships:
         actor = await room_to_act_in(self._directory, room_id)
         if actor.head_membership(user_id) != Membership.BAN:
             raise Forbidden(f"{user_id} is not banned from the room")
-        await self._set(actor, requester.user_id, user_id, _content(Membership.LEAVE, None, reason))
+        await self._set(
+            actor, requester.user_id, user_id, member_content(Membership.LEAVE, None, reason)
+        )
 
     async def knock(
         self, requester: Requester, room_id: RoomId, *, reason: str | None = None
@@ -147,7 +169,7 @@ class Memberships:
         require_not_suspended(requester)
         actor = await self._directory.by_id(room_id)
         user_id = requester.user_id
-        content = _content(Membership.KNOCK, await self._profiles.of(user_id), reason)
+        content = member_content(Membership.KNOCK, await self._profiles.of(user_id), reason)
         await self._set(actor, user_id, user_id, content)
 
     async def set_member(
@@ -164,15 +186,20 @@ class Memberships:
             require_not_suspended(requester)
         actor = await room_to_act_in(self._directory, room_id)
         if membership is Membership.INVITE:
-            await self.require_accepts_invites([user_id])
+            return await self._invite(actor, requester.user_id, user_id, content)
         if membership is Membership.JOIN and user_id == requester.user_id:
             return await self._join(requester, actor, content)
         return await self._set(actor, requester.user_id, user_id, content)
 
     async def require_accepts_invites(self, user_ids: Collection[UserId]) -> None:
         """Raises InviteBlocked when one of some users wants no invites."""
-        for user_id in await self._invite_permissions.blocking(user_ids):
-            raise InviteBlocked(f"{user_id} does not accept invites")
+        await self._invitations.require_accepted_by(user_ids)
+
+    async def _invite(
+        self, actor: RoomActor, sender: UserId, user_id: UserId, content: JsonObject
+    ) -> EventId:
+        invite = NewEvent(type=MEMBER, sender=sender, content=content, state_key=user_id)
+        return await self._invitations.send(actor, invite)
 
     async def _join(self, requester: Requester, actor: RoomActor, content: JsonObject) -> EventId:
         user_id = requester.user_id
@@ -185,7 +212,7 @@ class Memberships:
             if vouching_user is not None:
                 content[_VOUCHED] = vouching_user
             event_id = await self._set(actor, user_id, user_id, content)
-            await self._carry_over_settings(actor, user_id)
+            await self.carry_over_settings(actor, user_id)
             return event_id
         return await self._set(actor, user_id, user_id, content)
 
@@ -208,16 +235,10 @@ class Memberships:
         invite = actor.view.state.get(("m.room.third_party_invite", proof.token))
         if invite is None:
             raise Forbidden("The room has no third-party invite with this token")
-        content: JsonObject = {
-            "membership": Membership.INVITE.value,
-            "third_party_invite": {
-                "display_name": str(invite.event.content.get("display_name", "")),
-                "signed": proof.signed,
-            },
-        }
+        content = third_party_invite(str(invite.event.content.get("display_name", "")), proof)
         await self._set(actor, proof.sender, user_id, content)
 
-    async def _carry_over_settings(self, actor: RoomActor, user_id: UserId) -> None:
+    async def carry_over_settings(self, actor: RoomActor, user_id: UserId) -> None:
         """After a join of a room that replaces another one where the user is or was."""
         predecessor: Any = actor.view.content("m.room.create").get("predecessor")
         old_id = predecessor.get("room_id") if isinstance(predecessor, dict) else None
@@ -231,22 +252,27 @@ class Memberships:
             await self._settings.carry_over(user_id, old.view.room_id, actor.view.room_id)
 
 
-def member_content(membership: Membership, profile: Profile | None) -> JsonObject:
-    """The content of a member event; with the profile of the user whom it lets in."""
+def member_content(
+    membership: Membership, profile: Profile | None, reason: str | None = None
+) -> JsonObject:
+    """The content of a member event; with the profile of the user whom it lets in, and why."""
     content: JsonObject = {"membership": membership.value}
     if profile is not None:
         if profile.displayname is not None:
             content["displayname"] = profile.displayname
         if profile.avatar_url is not None:
             content["avatar_url"] = profile.avatar_url
-    return content
-
-
-def _content(membership: Membership, profile: Profile | None, reason: str | None) -> JsonObject:
-    content = member_content(membership, profile)
     if reason is not None:
         content["reason"] = reason
     return content
+
+
+def third_party_invite(display_name: str, proof: ThirdPartyProof) -> JsonObject:
+    """The content of the invite that an invite of a third-party identifier leads to."""
+    return {
+        "membership": Membership.INVITE.value,
+        "third_party_invite": {"display_name": display_name, "signed": proof.signed},
+    }
 
 
 def _require_open_to_guests(actor: RoomActor) -> None:

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import attrs
 
-from homeserver.domain.errors import InvalidParam, UnableToRetrieve
-from homeserver.domain.identifiers import RoomId, ServerName
+from homeserver.domain.errors import InvalidParam
+from homeserver.domain.identifiers import RoomId, ServerName, parse_server_name
 from homeserver.domain.requester import Requester
 from homeserver.domain.room_summary import RoomSummary
+from homeserver.ports.federation.remote_directories import (
+    NoRemoteDirectories,
+    RemoteDirectories,
+    RemoteListingQuery,
+)
 from homeserver.ports.rooms.published_rooms import DirectoryQuery, Place, PublishedRoomStore
 from homeserver.rooms.directory import RoomDirectory
 from homeserver.services.rooms.aliases import require_manager
@@ -45,11 +50,16 @@ class PublishedRooms:
     """Publishes rooms, and lists those that are."""
 
     def __init__(
-        self, store: PublishedRoomStore, directory: RoomDirectory, server_name: ServerName
+        self,
+        store: PublishedRoomStore,
+        directory: RoomDirectory,
+        server_name: ServerName,
+        remote: RemoteDirectories | None = None,
     ) -> None:
         self._store = store
         self._directory = directory
         self._server_name = server_name
+        self._remote = remote or NoRemoteDirectories()
 
     async def is_published(self, room_id: RoomId) -> bool:
         """Whether a room is listed. Raises NotFound."""
@@ -67,11 +77,15 @@ class PublishedRooms:
         actor.view.published = published
 
     async def list(self, request: DirectoryRequest) -> DirectoryListing:
-        """A page of the directory. Raises InvalidParam for a token that is none."""
-        if request.server not in (None, self._server_name):
-            raise UnableToRetrieve(f"The directory of {request.server} cannot be reached")
-        after, backwards = _place(request.since)
+        """A page of the directory.
+
+        Raises InvalidParam for a token that is none; for another server's directory also
+        Forbidden, and UnableToRetrieve when that server does not answer.
+        """
         limit = DEFAULT_LIMIT if request.limit is None else request.limit
+        if request.server is not None and request.server != self._server_name:
+            return await self._list_remote(parse_server_name(request.server), request, limit)
+        after, backwards = _place(request.since)
         page = await self._store.page(
             DirectoryQuery(
                 limit=max(1, min(limit, MAX_LIMIT)),
@@ -92,6 +106,20 @@ class PublishedRooms:
             next_batch=_token("n", page.rooms[-1][0]) if has_next else None,
             prev_batch=_token("p", page.rooms[0][0]) if has_previous else None,
             total=page.total,
+        )
+
+    async def _list_remote(
+        self, server: ServerName, request: DirectoryRequest, limit: int
+    ) -> DirectoryListing:
+        query = RemoteListingQuery(
+            limit=max(1, min(limit, MAX_LIMIT)),
+            since=request.since,
+            search_term=request.search_term,
+            room_types=request.room_types,
+        )
+        page = await self._remote.page(server, query)
+        return DirectoryListing(
+            [*page.rooms], page.next_batch, page.prev_batch, max(page.total, len(page.rooms))
         )
 
 

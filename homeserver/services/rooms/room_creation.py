@@ -6,9 +6,16 @@ from collections.abc import Callable
 from contextlib import nullcontext
 
 import attrs
+import structlog
 from twisted.internet.defer import Deferred
 
-from homeserver.domain.errors import Forbidden, InvalidParam, InvalidRoomState, RoomInUse
+from homeserver.domain.errors import (
+    Forbidden,
+    InvalidParam,
+    InvalidRoomState,
+    MatrixError,
+    RoomInUse,
+)
 from homeserver.domain.identifiers import RoomAlias, RoomId, ServerName, parse_room_alias
 from homeserver.domain.power_levels import check_power_level_content
 from homeserver.domain.requester import Requester
@@ -21,6 +28,8 @@ from homeserver.services.accounts.suspension import require_not_suspended
 from homeserver.services.rooms.aliases import Aliases
 from homeserver.services.rooms.first_events import FirstEvents, NewRoomRequest
 from homeserver.services.rooms.membership import Memberships
+
+log = structlog.get_logger(__name__)
 
 
 @attrs.frozen(slots=True)
@@ -71,7 +80,21 @@ class RoomCreation:
         with self._aliases.claim(alias) if alias is not None else nullcontext():
             if alias is not None:
                 await self._aliases.require_free(alias)
-            return await self._make(first_events)
+            room_id = await self._make(first_events)
+        await self._invite_from_elsewhere(requester, room_id, first_events)
+        return room_id
+
+    async def _invite_from_elsewhere(
+        self, requester: Requester, room_id: RoomId, first: FirstEvents
+    ) -> None:
+        """Invite users of other servers. The room is there whatever these servers say."""
+        for user_id in first.remote_invites():
+            try:
+                await self._memberships.invite(
+                    requester, room_id, user_id, is_direct=first.request.is_direct
+                )
+            except MatrixError as error:
+                log.info("invite_failed", room_id=room_id, user_id=user_id, error=error.message)
 
     async def _make(self, first: FirstEvents) -> RoomId:
         version = first.version

@@ -77,6 +77,16 @@ async def test_entries_are_published_in_the_order_of_their_positions(core: Rooms
     assert core.log.published == [5]
 
 
+async def test_entries_of_one_work_are_published_together_or_not_at_all(core: RoomsCore) -> None:
+    notes = [note(core.log, text) for text in "ab"]
+    assert await core.log.append_all(notes, setting("both")) == "both"
+    failing = [note(core.log, text) for text in "cd"]
+    assert await outcomes([core.log.append_all(failing, setting("both"))]) == ["UniqueViolation"]
+
+    assert [entry.text for entry in core.entries if isinstance(entry, Note)] == list("ab")
+    assert stored(core) >= {"both"}
+
+
 async def test_an_entry_is_published_before_its_writer_is_answered(core: RoomsCore) -> None:
     order: list[str] = []
     core.log.subscribe(lambda entries: order.append("published"))

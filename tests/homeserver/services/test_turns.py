@@ -36,3 +36,22 @@ async def test_a_turn_ends_with_an_error_too() -> None:
             async with turns.of("x"):
                 raise KeyError
     assert turns._locks == {}
+
+
+async def test_whoever_ends_at_once_after_waiting_leaves_nothing_behind() -> None:
+    turns = Turns()
+    hold: Deferred[None] = Deferred()
+
+    async def long() -> None:
+        async with turns.of("room"):
+            await hold
+
+    async def short() -> None:
+        async with turns.of("room"):
+            pass
+
+    running = [Deferred.fromCoroutine(work()) for work in (long, short, short)]
+    hold.callback(None)
+    for each in running:
+        await each
+    assert not turns._locks

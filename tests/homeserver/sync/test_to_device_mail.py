@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from pathlib import Path
 
+from homeserver.log.tokens import SyncToken
+from homeserver.sync.sessions import KEPT_SECONDS
 from homeserver.sync.to_device_mail import AT_ONCE
 from tests.deferreds import together
 from tests.homeserver.encryption import ClientDevice, EncryptionServer
@@ -22,6 +26,16 @@ async def numbers_until_done(device: ClientDevice, since: str | None) -> tuple[l
         if not answer.messages:
             return found, since
         found += [message["content"]["number"] for message in answer.messages]
+
+
+async def is_forgotten(device: ClientDevice) -> None:
+    """Let so much time pass that the session of a device is not remembered."""
+    server = device.server
+    session = weakref.ref(await server.sessions.of(device.user_id))
+    for _ in range(2):
+        server.clock.advance(KEPT_SECONDS)
+    gc.collect()
+    assert session() is None
 
 
 async def test_a_message_is_delivered_and_then_deleted(encryption: EncryptionServer) -> None:
@@ -169,6 +183,51 @@ async def test_a_deletion_that_fails_is_made_up_for(tmp_path: Path) -> None:
     await server.log.drained()
     assert server.rows(STORED) == [(0,)]
     await server.close()
+
+
+async def test_what_was_acknowledged_is_not_told_again_before_it_is_deleted(
+    tmp_path: Path,
+) -> None:
+    databases: list[Interruptible] = []
+
+    def through(engine: Engine) -> Interruptible:
+        databases.append(Interruptible(engine))
+        return databases[-1]
+
+    server = EncryptionServer(sqlite_at(tmp_path / "interrupted.db"), through)
+    phone, desk = await server.device("alice"), await server.device("bob")
+    await phone.sends(desk, txn_id="1", number=1)
+    start = str(SyncToken((0,)))
+    databases[0].is_down = True
+    await desk.sync((await desk.sync()).next_batch)
+    await server.log.drained()
+    databases[0].is_down = False
+    assert server.rows(STORED) == [(1,)]
+
+    assert (await desk.sync()).messages == []
+    assert (await desk.sync(start)).messages == []
+    await is_forgotten(desk)
+    assert (await desk.sync()).messages == []
+    await phone.sends(desk, txn_id="2", number=2)
+    answer = await desk.sync()
+    assert [message["content"]["number"] for message in answer.messages] == [2]
+    await desk.sync(answer.next_batch)
+    await server.log.drained()
+    assert server.rows(STORED) == [(0,)]
+    assert (await desk.sync()).messages == []
+    await server.close()
+
+
+async def test_a_token_of_the_future_acknowledges_nothing_that_is_still_to_come(
+    encryption: EncryptionServer,
+) -> None:
+    phone, desk = await encryption.device("alice"), await encryption.device("bob")
+    await desk.is_up_to_date()
+    await desk.sync("s999999")
+
+    await phone.sends(desk, txn_id="1")
+
+    assert len((await desk.sync()).messages) == 1
 
 
 async def test_a_message_that_was_not_stored_is_not_acknowledged(tmp_path: Path) -> None:

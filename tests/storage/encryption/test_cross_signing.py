@@ -62,6 +62,20 @@ async def test_user_signing_keys_and_signatures_are_for_their_owners(
     ]
 
 
+async def test_published_keys_and_the_signatures_on_them_are_read_apart(
+    store: SqlCrossSigningStore, transactions: Transactions
+) -> None:
+    rows = [row(ALICE, "master"), row(BOB, "master"), row(BOB, "user_signing")]
+    await transactions.write(store.put, rows)
+    made = [UserSignature(user_id, "key", "ed25519:a", "made") for user_id in (ALICE, BOB)]
+    await transactions.write(store.add_signatures, ALICE, made, 7)
+
+    assert sorted(await store.published([BOB]), key=str) == rows[1:]
+    assert await store.published([]) == []
+    assert await store.signatures(ALICE, [BOB]) == made[1:]
+    assert await store.signatures(BOB, [ALICE, BOB]) == []
+
+
 async def test_keys_are_replaced_and_removed(
     store: SqlCrossSigningStore, transactions: Transactions
 ) -> None:

@@ -37,8 +37,8 @@ async def add(
     store: SqlToDeviceStore, transactions: Transactions, position: int, *devices: DeviceId
 ) -> None:
     event = b'{"position":%d}' % position
-    messages = [ToDeviceMessage(ALICE, device_id, event) for device_id in devices]
-    await transactions.write(store.add, position, messages)
+    messages = [(position, ToDeviceMessage(ALICE, device_id, event)) for device_id in devices]
+    await transactions.write(store.add, messages)
 
 
 async def test_messages_wait_in_order_for_devices_that_exist(
@@ -84,15 +84,15 @@ async def test_a_transaction_is_carried_out_once_for_each_shard(
     first = ToDeviceTransaction(ALICE, "PHONE", "m.x", "1", 1000)
     other_type = ToDeviceTransaction(ALICE, "PHONE", "m.y", "1", 2000)
 
-    assert await transactions.write(store.begin, first, 0)
-    assert not await transactions.write(store.begin, first, 0)
-    assert await transactions.write(store.begin, first, 1)
-    assert await transactions.write(store.begin, other_type, 0)
+    assert await transactions.write(store.begin, first, [0]) == [0]
+    assert await transactions.write(store.begin, first, [0]) == []
+    assert await transactions.write(store.begin, first, [0, 1]) == [1]
+    assert await transactions.write(store.begin, other_type, [0]) == [0]
 
     await transactions.write(store.forget_transactions, 1500)
     await transactions.write(store.forget_transactions, 1500)
-    assert await transactions.write(store.begin, first, 0)
-    assert not await transactions.write(store.begin, other_type, 0)
+    assert await transactions.write(store.begin, first, [0]) == [0]
+    assert await transactions.write(store.begin, other_type, [0]) == []
 
 
 async def test_all_devices_of_users_are_found(store: SqlToDeviceStore) -> None:

@@ -1,0 +1,1 @@
+"""The devices of other servers' users and their keys, and those of ours as others ask for them."""

@@ -1,0 +1,1 @@
+"""EDUs of other servers: what they tell that is not an event of a room."""

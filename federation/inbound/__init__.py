@@ -1,0 +1,1 @@
+"""What other servers tell of rooms: receiving it, and asking for what is missing."""

@@ -1,0 +1,1 @@
+"""Joining, leaving, inviting and knocking over federation, on both sides of it."""

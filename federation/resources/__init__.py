@@ -1,0 +1,1 @@
+"""What other servers read here: events and states, queries, directories, spaces and media."""

@@ -1,0 +1,1 @@
+"""What people on several homeservers do, and what must hold on all of them."""
