@@ -144,15 +144,18 @@ _NONSENSE: Sequence[Any] = (
 async def malformed_events(raid: Raid) -> Figures:
     """Events that are none, in one transaction with good ones, which arrive."""
     room, attacker = raid.room, raid.attacker
-    draft = attacker.draft(room, "malformed")
+
+    def named(what: str) -> JsonObject:
+        return attacker.draft(room, f"malformed: {what}")
+
+    draft = named("too much")
     wrong: list[Any] = [
-        *({**draft, key: value} for key, value in _WRONG_VALUES),
-        *(without(draft, (key,)) for key in draft),
+        *({**named(f"{key} is {value!r:.40}"), key: value} for key, value in _WRONG_VALUES),
+        *(without(named(f"without {key}"), (key,)) for key in draft),
         {**draft, "prev_events": [f"${number:043}" for number in range(100)]},
         {**draft, "auth_events": [f"${number:043}" for number in range(100)]},
         {**draft, "content": {"body": "x" * 70_000}},
         {**draft, "state_key": "x" * 300},
-        {**draft, "content": nested(90)},
     ]
     pdus: list[Any] = [finished(each, room.version, attacker.signer) for each in wrong]
     pdus += [1, None, "event", [], {}, {"room_id": room.room_id}, {"room_id": {}}]
@@ -182,23 +185,13 @@ _WRONG_VALUES: Sequence[tuple[str, Any]] = (
     ("content", {"number": 2**53}),
     ("prev_events", {}),
     ("prev_events", [1]),
-    ("prev_events", ["$nothing"]),
     ("prev_events", []),
     ("auth_events", "all"),
     ("auth_events", [["$x", {"sha256": "x"}]]),
     ("auth_events", [LOST_ROOT]),
     ("state_key", 5),
-    ("unsigned", "yes"),
     ("room_id", None),
 )
-
-
-def nested(depth: int) -> JsonObject:
-    """An object in an object in an object."""
-    value: JsonObject = {}
-    for _ in range(depth):
-        value = {"a": value}
-    return value
 
 
 async def malformed_bodies(raid: Raid) -> Figures:
@@ -218,7 +211,6 @@ async def malformed_bodies(raid: Raid) -> Figures:
         b'{"pdus":[1e400,NaN,Infinity,-0.0]}',
         b'{"pdus":[' + b"9" * 1_000_000 + b"]}",
         json.dumps({"pdus": {}, "edus": 5}).encode(),
-        json.dumps({"origin": "example.org", "pdus": [], "edus": []}).encode(),
         json.dumps(attacker.transaction([one] * 51)).encode(),
         json.dumps(attacker.transaction([], [{"edu_type": "x", "content": {}}] * 101)).encode(),
     ]

@@ -118,7 +118,7 @@ async def _check_health(raid: Raid, pid: int, state: StateMap) -> None:
         raise ScenarioFailed(f"{raid.target.name} has been restarted")
     seen = await timeline_of(owner, room.room_id)
     if forged := [seen[event_id] for event_id in raid.forged if event_id in seen]:
-        raise ScenarioFailed(f"{len(forged)} forged events are seen: {forged[0]}")
+        raise ScenarioFailed(f"{len(forged)} forged events are seen: {forged}")
     now = await state_map(owner, room.room_id)
     if now != state:
         changed = {key for key in {*now, *state} if now.get(key) != state.get(key)}
