@@ -141,6 +141,14 @@ class PostgresCluster:
         self._run("createdb", *self._address, *options, name)
         return f"postgresql://{SUPERUSER}@127.0.0.1:{self.port}/{name}"
 
+    def stored_bytes(self) -> int:
+        """How large all databases that were created are together."""
+        question = (
+            "SELECT coalesce(sum(pg_database_size(oid)), 0) "
+            "FROM pg_database WHERE datname LIKE 'synctest%'"
+        )
+        return int(self._run("psql", *self._address, "-d", "postgres", "-Atc", question))
+
     @property
     def _log(self) -> Path:
         return self._directory / "log"
@@ -174,7 +182,7 @@ class PostgresCluster:
         if self._identity:
             shutil.chown(directory, self._identity["user"])
 
-    def _run(self, program: str, *arguments: str) -> None:
+    def _run(self, program: str, *arguments: str) -> str:
         result = subprocess.run(
             [self._programs / program, *arguments],
             stdout=subprocess.PIPE,
@@ -186,6 +194,7 @@ class PostgresCluster:
         )
         if result.returncode != 0:
             raise PostgresUnavailable(f"{program} failed:\n{result.stdout}")
+        return str(result.stdout)
 
 
 def _major_version(directory: Path) -> int:

@@ -52,7 +52,7 @@ class ServerProcess:
         self.url = f"http://127.0.0.1:{(port := free_port())}"
         self._command = [str(launcher.resolve()), str(data_dir), str(port), database]
         self._output = data_dir / "server-output.log"
-        self._data_dir = data_dir
+        self.data_dir = data_dir
         self._environment = {"SYNCTEST_PYTHON": sys.executable, **(environment or {})}
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -75,7 +75,7 @@ class ServerProcess:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
-                cwd=self._data_dir,
+                cwd=self.data_dir,
                 env={**os.environ, **self._environment},
                 start_new_session=True,
             )

@@ -159,9 +159,7 @@ class SyncServer(RoomsServer):
         self.unread = UnreadCounter(SqlUnreadStore(log))
         sections = RoomSections(
             directory,
-            RoomCores(
-                directory, self.presenter, self.visibility, clock, SqlTimelineStore(log)
-            ),
+            RoomCores(directory, self.presenter, self.visibility, clock, SqlTimelineStore(log)),
             UnreadSection(self.unread, self.push_rules_index),
             personal,
         )

@@ -5,7 +5,7 @@ Server-server API, "Checks performed on receipt of a PDU", from step 4 on.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import attrs
@@ -15,10 +15,12 @@ from federation.inbound.auth_events import AuthEvents
 from federation.inbound.judging import Judging
 from federation.inbound.missing_events import MissingEvents, Past
 from federation.inbound.quests import Quest, Unobtainable
+from federation.inbound.recommendations import Recommendations
 from federation.inbound.room_servers import RoomServers
 from federation.inbound.states_before import StatesBefore
 from homeserver.domain.events import Event
 from homeserver.domain.identifiers import EventId, ServerName
+from homeserver.domain.policy_servers import POLICY_KEY
 from homeserver.ports.clock import Clock
 from homeserver.ports.rooms.events import Standing
 from homeserver.rooms.directory import RoomDirectory
@@ -39,6 +41,7 @@ class Fetching:
     missing: MissingEvents
     auth: AuthEvents
     states: StatesBefore
+    recommendations: Recommendations
 
 
 class Intake:
@@ -63,6 +66,14 @@ class Intake:
         actor = await self._directory.by_nid(room_nid)
         return self._servers.has_local_users(actor.view)
 
+    async def take_in_run(self, room_nid: int, events: Sequence[Event]) -> int:
+        """Accept the first ones of some events that follow each other and lack nothing; returns how
+        many were. Raises what made one of them fail."""
+        room = (await self._directory.by_nid(room_nid)).view
+        if POLICY_KEY in room.state or any(event.type == POLICY_KEY[0] for event in events):
+            return 0  # Somebody may have to be asked about each.
+        return await self._judging.take_in_run(room_nid, events)
+
     async def take_in(
         self,
         room_nid: int,
@@ -80,7 +91,7 @@ class Intake:
             # Nothing but the event that made the room follows no other, and that is here.
             return Standing.REJECTED
         try:
-            return await self._judging.take_in(room_nid, Arrival(event))
+            return await self._judging.take_in(room_nid, await self._arrival(room_nid, event))
         except Missing as missing:
             lacks_past = not missing.event_ids.isdisjoint(event.prev_event_ids)
         actor = await self._directory.by_nid(room_nid)
@@ -109,7 +120,7 @@ class Intake:
 
     async def _with_what_it_needs(self, quest: Quest, *, may_ask_for_state: bool) -> Standing:
         event, nid = quest.event, quest.room.nid
-        arrival = Arrival(event)
+        arrival = await self._arrival(nid, event)
         for _ in range(3):
             try:
                 return await self._judging.take_in(nid, arrival)
@@ -120,5 +131,10 @@ class Intake:
             if arrival.before is None and not lacking.isdisjoint(event.prev_event_ids):
                 if not may_ask_for_state:
                     raise Unobtainable("Events before it are missing")
-                arrival = Arrival(event, await self._fetching.states.before(quest))
+                before = await self._fetching.states.before(quest)
+                arrival = attrs.evolve(arrival, before=before)
         raise Unobtainable("What it refers to is still missing")
+
+    async def _arrival(self, room_nid: int, event: Event) -> Arrival:
+        room = (await self._directory.by_nid(room_nid)).view
+        return await self._fetching.recommendations.arrival(room, event)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Final
 
@@ -21,8 +21,9 @@ WORKERS: Final = 16
 class Judging:
     """Gives rooms their turns.
 
-    A turn lasts for one event, and never while another server is waited for. So a room with many
-    events, or with slow servers, takes its turns among the others and holds up none of them.
+    A turn lasts for one event or a short run, and never while another server is waited for. So a
+    room with many events, or with slow servers, takes its turns among the others and holds up none
+    of them.
     """
 
     def __init__(self, incoming: Incoming, workers: int = WORKERS) -> None:
@@ -44,6 +45,11 @@ class Judging:
         """See :meth:`homeserver.rooms.incoming.Incoming.take_in`."""
         async with self.turn(room_nid) as incoming:
             return await incoming.take_in(room_nid, arrival)
+
+    async def take_in_run(self, room_nid: int, events: Sequence[Event]) -> int:
+        """See :meth:`homeserver.rooms.incoming.Incoming.take_in_run`."""
+        async with self.turn(room_nid) as incoming:
+            return await incoming.take_in_run(room_nid, events)
 
     async def outliers(
         self, room_nid: int, events: Iterable[Event], known: Mapping[EventId, StoredEvent]

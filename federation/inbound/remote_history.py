@@ -33,6 +33,7 @@ STATE_SECONDS: Final = 120.0
 EVENT_BYTES: Final = 256 * 1024
 EVENTS_BYTES: Final = 16 * 1024 * 1024
 STATE_BYTES: Final = 200 * 1024 * 1024
+STATE_IDS_BYTES: Final = 20 * 1024 * 1024
 
 
 class RemoteServers(Protocol):
@@ -141,7 +142,7 @@ class RemoteHistory:
         """The state before an event, by ids."""
         path = federation_path("state_ids", room.room_id)
         query = {"event_id": event_id}
-        answer = await self._get(host, path, query, STATE_SECONDS, STATE_BYTES)
+        answer = await self._get(host, path, query, STATE_SECONDS, STATE_IDS_BYTES)
         return StateIds(
             _ids(host, answer, "pdu_ids"),
             _ids(host, answer, "auth_chain_ids"),

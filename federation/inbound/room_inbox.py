@@ -129,7 +129,36 @@ class RoomInbox:
 
     # --- judging
 
-    async def _handle(self, staged: StagedPdu, at_hand: Mapping[EventId, Event]) -> None:
+    async def _handle(self, run: Sequence[StagedPdu], at_hand: Mapping[EventId, Event]) -> None:
+        left = list(run)
+        while left:
+            together = await self._handle_together(left)
+            # After what took more than the others, some may go together again.
+            single = 1 if together else len(left)
+            for staged in left[together : together + single]:
+                await self._handle_one(staged, at_hand)
+            left = left[together + single :]
+
+    async def _handle_together(self, run: Sequence[StagedPdu]) -> int:
+        """Take in the first ones of some events, as far as that is simple; returns how many."""
+        if len(run) == 1:
+            return 0
+        room_nid = run[0].room_nid
+        try:
+            if not await self._intake.has_users_in(room_nid):
+                return 0
+            taken = await self._intake.take_in_run(room_nid, [staged.event for staged in run])
+        except CancelledError:
+            raise
+        except Exception as error:
+            # One by one, each of them meets what is in its own way only.
+            log.info("run_failed", origin=run[0].origin, events=len(run), error=str(error))
+            return 0
+        for staged in run[:taken]:
+            self._end(staged, Outcome.ACCEPTED)
+        return taken
+
+    async def _handle_one(self, staged: StagedPdu, at_hand: Mapping[EventId, Event]) -> None:
         about = {"event_id": staged.event.event_id, "origin": staged.origin}
         try:
             if not await self._intake.has_users_in(staged.room_nid):

@@ -1,14 +1,14 @@
 """Queues of events that wait to be judged: one for each room.
 
-The events of a room are handled one after the other, those of a server in the order of their
-arrival, and the servers take turns. Rooms go on beside each other.
+The events of a room are handled in short runs, one after the other. Those of a server are in the
+order of their arrival, and the servers take turns. Rooms go on beside each other.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict, deque
-from collections.abc import Callable, Coroutine, Iterable, Mapping
-from typing import Any, TypeAlias
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from typing import Any, Final, TypeAlias
 
 import structlog
 from twisted.internet.defer import CancelledError, Deferred
@@ -18,9 +18,12 @@ from homeserver.domain.events import Event
 from homeserver.domain.identifiers import EventId, ServerName
 from homeserver.ports.federation.staging import StagedPdu
 
-Handle: TypeAlias = Callable[[StagedPdu, Mapping[EventId, Event]], Coroutine[Any, Any, None]]
-"""Handles an event, with all that wait in its room at hand. It does not raise."""
+Handle: TypeAlias = Callable[
+    [Sequence[StagedPdu], Mapping[EventId, Event]], Coroutine[Any, Any, None]
+]
+"""Handles a run of events of one room, with all that wait there at hand. It does not raise."""
 
+LONGEST_RUN: Final = 20
 
 log = structlog.get_logger(__name__)
 
@@ -35,13 +38,13 @@ class _Room:
         self.of_servers.setdefault(staged.origin, deque()).append(staged)
         self.at_hand[staged.event.event_id] = staged.event
 
-    def next(self) -> StagedPdu:
-        """The oldest event of the server whose turn it is."""
+    def next(self) -> list[StagedPdu]:
+        """The oldest events of the server whose turn it is."""
         origin, waiting = self.of_servers.popitem(last=False)
-        staged = waiting.popleft()
+        run = [waiting.popleft() for _ in range(min(len(waiting), LONGEST_RUN))]
         if waiting:
             self.of_servers[origin] = waiting
-        return staged
+        return run
 
 
 class RoomQueues:
@@ -88,11 +91,12 @@ class RoomQueues:
 
     async def _work_off(self, room: _Room) -> None:
         while room.of_servers and not self._is_stopped:
-            staged = room.next()
+            run = room.next()
             try:
-                await self._handle(staged, room.at_hand)
+                await self._handle(run, room.at_hand)
             finally:
-                room.at_hand.pop(staged.event.event_id, None)
+                for staged in run:
+                    room.at_hand.pop(staged.event.event_id, None)
 
     def _done(self, result: Failure | None, room_nid: int) -> None:
         room = self._rooms.pop(room_nid)

@@ -39,7 +39,8 @@ log = structlog.get_logger(__name__)
 
 @attrs.frozen
 class Transaction:
-    """What a server sends at once. The parts are as they came: anything."""
+    """What a server sends at once. The parts are as they came: anything, None where they cannot be
+    read."""
 
     origin: ServerName
     txn_id: str
@@ -116,6 +117,8 @@ class Transactions:
     ) -> tuple[dict[EventId, JsonObject], list[Arrived]]:
         """The result of each event, and those that are to be staged."""
         pdus = [pdu for pdu in transaction.pdus if isinstance(pdu, dict)]
+        if len(pdus) < len(transaction.pdus):
+            self._outcomes.count(Outcome.MALFORMED, len(transaction.pdus) - len(pdus))
         room_ids = [_room_id_of(pdu) for pdu in pdus]
         rooms = await self._admission.rooms.of(
             transaction.origin, {room_id for room_id in room_ids if room_id is not None}

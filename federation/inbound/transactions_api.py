@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+import msgspec
+
 from federation.inbound.transactions import Transaction, Transactions
-from homeserver.domain.errors import BadJson
+from homeserver.domain.errors import BadJson, NotJson
 from homeserver.http.answers import Answer
 from homeserver.http.request import Request
 from homeserver.http.routes import Access, RateClass, Route, route
@@ -18,6 +20,8 @@ MOST_EDUS: Final = 100
 MAX_BODY_BYTES: Final = (2 * MOST_PDUS + MOST_EDUS) * 65_536
 """Events have at most 64 KiB as canonical JSON; the JSON of others may be twice as long, and has
 what servers add to events without signing it."""
+
+_elements: Final = msgspec.json.Decoder(list[msgspec.Raw])
 
 
 class TransactionsApi:
@@ -42,20 +46,30 @@ class TransactionsApi:
 
     async def put(self, request: Request) -> Answer:
         """``PUT /_matrix/federation/v1/send/{txnId}``"""
-        body = request.body_object()
         transaction = Transaction(
             request.origin,
             request.parameters["txnId"],
-            pdus=_parts(body, "pdus", MOST_PDUS),
-            edus=_parts(body, "edus", MOST_EDUS),
+            pdus=_parts(request, "pdus", MOST_PDUS),
+            edus=_parts(request, "edus", MOST_EDUS),
         )
         return Answer(await self._transactions.receive(transaction))
 
 
-def _parts(body: dict[str, Any], name: str, most: int) -> list[Any]:
-    parts = body.get(name, [])
-    if not isinstance(parts, list):
-        raise BadJson(f"{name} must be an array")
+def _parts(request: Request, name: str, most: int) -> list[Any]:
+    """The elements of an array in the body, None for each that cannot be read: it must not take the
+    others with it, which may come from other servers."""
+    array = request.body_members().get(name)
+    try:
+        parts = _elements.decode(array) if array is not None else []
+    except msgspec.ValidationError:
+        raise BadJson(f"{name} must be an array") from None
     if len(parts) > most:
         raise BadJson(f"A transaction has at most {most} {name}")
-    return parts
+    return [_read(request, part) for part in parts]
+
+
+def _read(request: Request, part: msgspec.Raw) -> Any:
+    try:
+        return request.part_of_body(part)
+    except (BadJson, NotJson):
+        return None

@@ -171,8 +171,9 @@ def _references(value: Any, version: RoomVersion) -> list[EventReference]:
         match reference:
             case str(event_id) if version.event_format is not EventFormat.V1:
                 found.append(EventReference(EventId(event_id), ""))
-            case [str(event_id), {"sha256": str(sha256)}] if version.event_format is EventFormat.V1:
-                found.append(EventReference(EventId(event_id), sha256))
+            case [str(event_id), dict(hashes)] if version.event_format is EventFormat.V1:
+                # Other servers are known to leave the hash out.
+                found.append(EventReference(EventId(event_id), str(hashes.get("sha256", ""))))
             case _:
                 raise UnusableAnswer("it has malformed references")
     return found

@@ -83,18 +83,18 @@ class HandshakeApi:
 
     async def send_join(self, request: Request) -> Answer:
         """``PUT /_matrix/federation/v2/send_join/{roomId}/{eventId}``"""
-        omits_members = request.query_value("omit_members") == "true"
-        answer = await self._join(request, omits_members=omits_members)
+        may_omit_members = request.query_value("omit_members") == "true"
+        answer = await self._join(request, may_omit_members=may_omit_members)
         return await json_answer(answer, self._run_in_thread)
 
     async def send_join_v1(self, request: Request) -> Answer:
         """``PUT /_matrix/federation/v1/send_join/{roomId}/{eventId}``"""
-        answer = await self._join(request, omits_members=False)
+        answer = await self._join(request, may_omit_members=False)
         return await json_answer(b"[200,%s]" % answer, self._run_in_thread)
 
-    async def _join(self, request: Request, *, omits_members: bool) -> bytes:
+    async def _join(self, request: Request, *, may_omit_members: bool) -> bytes:
         actor, join = await self._submissions.take(submission_of(request), Membership.JOIN)
-        return await self._joins.answer(actor, join, omits_members=omits_members)
+        return await self._joins.answer(actor, join, may_omit_members=may_omit_members)
 
     async def send_leave(self, request: Request) -> Answer:
         """``PUT /_matrix/federation/v2/send_leave/{roomId}/{eventId}``"""

@@ -54,11 +54,12 @@ class OutgoingInvites:
         self, sender: UserId, room_id: RoomId, user_id: UserId, content: JsonObject
     ) -> EventId:
         """Invite a user; the member event. Raises Forbidden, InviteBlocked,
-        IncompatibleRoomVersion and UnableToRetrieve."""
+        IncompatibleRoomVersion and UnableToRetrieve, and what the policy server of the room
+        says."""
         actor = await self._directory.by_id(room_id)
         new = NewEvent(MEMBER, sender, content, user_id)
         await actor.prepare([new])
-        invite = actor.propose(new)
+        invite = await actor.recommended(actor.propose(new))
         server = server_name_of(user_id)
         try:
             pdu = await self._ask(server, actor, invite)

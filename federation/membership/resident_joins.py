@@ -21,18 +21,30 @@ from homeserver.sync.room_summary import heroes, needs_heroes
 CHUNK: Final = 1000
 """How many events are read at once."""
 
+MANY_MEMBERS: Final = 100
+"""From how many members on they are left out for who can do without. In a smaller room that saves
+little, and whoever is put out again before the others were fetched will never get them."""
+
 
 class ResidentJoins:
     """Writes answers to joins. Events go from the database to the answer as they are stored."""
 
-    def __init__(self, states: RoomStates, events: EventCache, server_name: ServerName) -> None:
+    def __init__(
+        self,
+        states: RoomStates,
+        events: EventCache,
+        server_name: ServerName,
+        many_members: int = MANY_MEMBERS,
+    ) -> None:
         self._states = states
         self._events = events
         self._server_name = server_name
+        self._many_members = many_members
 
-    async def answer(self, actor: RoomActor, join: Event, *, omits_members: bool) -> bytes:
+    async def answer(self, actor: RoomActor, join: Event, *, may_omit_members: bool) -> bytes:
         """The room that a join, which is in it, leads into: a JSON object."""
         view = actor.view
+        omits_members = may_omit_members and len(view.members) >= self._many_members
         stored = (await self._events.fetch_ids([join.event_id]))[join.event_id]
         keys = _without_members(view, UserId(join.sender)) if omits_members else None
         places = await self._states.store.places(view.nid, stored.state_before, keys)

@@ -30,6 +30,7 @@ from homeserver.log.entries import (
 )
 from homeserver.ports.federation.outbound import Presence, ServerMove
 from homeserver.ports.rooms.events import EventAppend
+from homeserver.rooms.actor import RoomActor
 from homeserver.rooms.directory import RoomDirectory
 from homeserver.rooms.view import RoomView
 
@@ -112,6 +113,7 @@ class Routing:
             for server in refused:
                 move = ServerMove(server, view.nid, stored.position, None)
                 self._cursors.note_move(move)
+        self._bring_up_to_date(actor, entry, after - before)
         if len(around) > 1 and self._came_in(view, append):
             user_id = UserId(stored.event.state_key or "")
             self._keys.joined(user_id, view.nid, (entry.shard, entry.position))
@@ -121,6 +123,16 @@ class Routing:
         if servers:
             due = DueEvent(entry.shard, entry.position, stored.nid, stored)
             self._destinations.due(servers, due)
+
+    def _bring_up_to_date(
+        self, actor: RoomActor, entry: EventEntry, newcomers: frozenset[ServerName]
+    ) -> None:
+        """A server that came in was told the state that its join follows. What the join does not
+        follow, as it came while the join was made, nobody else would send to it."""
+        for head in actor.heads if newcomers else ():
+            if head.position < entry.position and head.nid != entry.append.stored.nid:
+                due = DueEvent(entry.shard, head.position, head.nid, head)
+                self._destinations.due(newcomers, due)
 
     def _came_in(self, view: RoomView, append: EventAppend) -> bool:
         """Whether an event is the join of a user of this server who was not in the room."""

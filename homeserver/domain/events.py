@@ -254,7 +254,10 @@ def _unsigned_pdu(
 
 def _references(references: Sequence[EventReference], version: RoomVersion) -> list[Any]:
     if version.event_format is EventFormat.V1:
-        return [[reference.event_id, {"sha256": reference.sha256}] for reference in references]
+        return [
+            [reference.event_id, {"sha256": reference.sha256} if reference.sha256 else {}]
+            for reference in references
+        ]
     return [reference.event_id for reference in references]
 
 

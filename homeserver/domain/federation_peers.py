@@ -18,20 +18,35 @@ class FederationPeers:
     def __init__(self, allow: Iterable[str] | None, deny: Iterable[str] = ()) -> None:
         self._allow = None if allow is None else _compile(allow)
         self._deny = _compile(deny)
+        self._blocked: frozenset[ServerName] = frozenset()
+
+    @property
+    def blocked(self) -> frozenset[ServerName]:
+        """The servers that are denied while the server runs, in lower case."""
+        return self._blocked
+
+    def block(self, server_names: Iterable[ServerName]) -> None:
+        """Deny these servers from now on, beside the deny list, and no others any more."""
+        self._blocked = frozenset(ServerName(name.lower()) for name in server_names)
 
     def allows(self, server_name: ServerName) -> bool:
         """Whether to exchange anything with this server."""
-        if _matches(self._deny, server_name):
+        names = _names(server_name)
+        if not self._blocked.isdisjoint(names) or _matches(self._deny, names):
             return False
-        return self._allow is None or _matches(self._allow, server_name)
+        return self._allow is None or _matches(self._allow, names)
 
 
 def _compile(globs: Iterable[str]) -> list[Matcher]:
     return [compile_glob(glob.lower()) for glob in globs]
 
 
-def _matches(matchers: list[Matcher], server_name: ServerName) -> bool:
+def _names(server_name: ServerName) -> set[str]:
+    """The name, and without its port."""
     name = server_name.lower()
     host, separator, port = name.rpartition(":")
-    names = {name, host} if separator and port.isdigit() else {name}
+    return {name, host} if separator and port.isdigit() else {name}
+
+
+def _matches(matchers: list[Matcher], names: set[str]) -> bool:
     return any(matches(each) for matches in matchers for each in names)

@@ -457,7 +457,6 @@ async def slow_answers(raid: Raid, *, seconds: float = 4.0) -> Figures:
         attacker.finished(room, attacker.draft(room, "slow", prev_events=[f"${number:043}"]))
         for number in range(20)
     ]
-    raid.forged.extend(event_id_of(pdu, room.version) for pdu in pdus)
     sending = asyncio.create_task(attacker.send(raid.target.name, pdus))
     host, _, port = raid.target.name.rpartition(":")
     context = attacker.client_context
@@ -496,7 +495,8 @@ async def huge_answers(raid: Raid, *, size: int = 200_000_000) -> Figures:
     forged = [attacker.finished(room, attacker.draft(room, "huge", prev_events=[LOST_ROOT]))]
     await _send_forged(raid, forged)
     await _quiet(raid)
-    return {"MB sent": sent // 1_000_000}
+    asked = {f"asked for {word}": count for word, count in attacker.asked.items()}
+    return {"MB sent": sent // 1_000_000, **asked}
 
 
 async def _send_forged(raid: Raid, pdus: Sequence[JsonObject]) -> None:

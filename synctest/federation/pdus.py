@@ -1,4 +1,4 @@
-"""Events as servers exchange them, in room versions 4 and later: hashes, IDs, signatures."""
+"""Events as servers exchange them, in room versions 9 to 12: hashes, IDs, signatures."""
 
 from __future__ import annotations
 
@@ -14,6 +14,9 @@ from synctest.federation.signed_json import (
     unpadded_urlsafe_base64,
     without,
 )
+
+OLDEST_VERSION = 9
+"""The scripted server joins rooms from this version on."""
 
 _KEPT = frozenset(
     {

@@ -71,7 +71,8 @@ async def raid(attack: Attack, world: World, room_version: str) -> Figures:
             attacker.override = None
             await _check_health(under_attack, pid, state)
         if memory.growth > MOST_MEMORY:
-            raise ScenarioFailed(f"{target.name} grew from {memory.before} to {memory.most} MB")
+            grown = f"{target.name} grew from {memory.before} to {memory.most} MB"
+            raise ScenarioFailed(f"{grown}: {dict(figures)}")
         return {**figures, "MB more": memory.growth}
 
 

@@ -23,7 +23,7 @@ from yarl import URL
 
 from synctest.connection import Answer, JsonObject, RequestFailed
 from synctest.federation.authority import Certificate
-from synctest.federation.pdus import event_id_of, finished, now_ms
+from synctest.federation.pdus import OLDEST_VERSION, event_id_of, finished, now_ms
 from synctest.federation.signed_json import Signer, canonical_json
 from synctest.process import free_port
 
@@ -136,7 +136,7 @@ class ScriptedServer:
 
     async def join(self, resident: str, room_id: str, user_id: str) -> SharedRoom:
         """Join a room through a server that is in it, by its rules."""
-        versions = urlencode([("ver", str(number)) for number in range(9, 13)])
+        versions = urlencode([("ver", str(number)) for number in range(OLDEST_VERSION, 13)])
         where = f"{quote(room_id, safe='')}/{quote(user_id, safe='')}"
         made = await self.ask(resident, "GET", f"{BASE}/v1/make_join/{where}?{versions}")
         version: str = made["room_version"]

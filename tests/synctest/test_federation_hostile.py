@@ -29,7 +29,7 @@ SMALL: Mapping[str, Attack] = {
     "long-auth-chain": partial(long_auth_chain, length=300),
     "forks": partial(forks, width=200),
     "slow-answers": partial(slow_answers, seconds=1.0),
-    "huge-answers": partial(huge_answers, size=100_000_000),
+    "huge-answers": partial(huge_answers, size=60_000_000),
 }
 
 

@@ -6,6 +6,7 @@ from functools import partial
 
 from synctest.federation.false_host import LIES, visit
 from synctest.federation.hostile import ATTACKS
+from synctest.federation.pdus import OLDEST_VERSION
 from synctest.federation.raid import raid
 from synctest.federation.scenario import Scenario
 from synctest.federation.scenarios.entering import (
@@ -40,7 +41,7 @@ SCENARIOS = (
     Scenario("catch-up", catch_up, by_version=False),
     Scenario("crash", crash, by_version=False),
     *(
-        Scenario(f"hostile-{name}", partial(raid, attack), since=9, by_version=False)
+        Scenario(f"hostile-{name}", partial(raid, attack), since=OLDEST_VERSION, by_version=False)
         for name, attack in ATTACKS.items()
     ),
     Scenario("honest-host", partial(visit, None), since=11),

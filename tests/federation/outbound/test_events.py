@@ -5,7 +5,8 @@ from __future__ import annotations
 from federation.outbound.courier import Outcome
 from homeserver.domain.federation_peers import FederationPeers
 from homeserver.domain.identifiers import ServerName, UserId
-from homeserver.rooms.actor import NewEvent
+from homeserver.ports.rooms.events import StateAt
+from homeserver.rooms.actor import NewEvent, RemoteEvent
 from tests.federation.outbound.sending_server import (
     ALICE,
     BOB,
@@ -428,3 +429,19 @@ async def test_users_of_one_server_count_once(server: SendingServer) -> None:
     await server.says(room, "hello")
     await server.passes()
     assert server.network.bodies(THERE) == ["hello"]
+
+
+async def test_a_server_that_comes_in_is_sent_what_its_join_does_not_follow(
+    server: SendingServer,
+) -> None:
+    room = await server.room(CAROL)
+    before = {head.nid for head in room.heads}
+    join = room.propose(NewEvent("m.room.member", BOB, {"membership": "join"}, BOB))
+    await server.says(room, "while the join was made")
+    heads = frozenset(head.nid for head in room.heads)
+    state = StateAt(room.view.position - 1)
+    remote = RemoteEvent(join, heads=heads, prevs=frozenset(before), before=state)
+    _, committed = room.append_remote(remote)
+    await committed
+    await server.passes()
+    assert server.network.bodies(THERE) == ["while the join was made"]

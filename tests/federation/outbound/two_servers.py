@@ -20,6 +20,7 @@ from federation.inbound.auth_events import AuthEvents
 from federation.inbound.intake import Fetching, Intake
 from federation.inbound.missing_events import MissingEvents
 from federation.inbound.outcomes import Outcome as Received
+from federation.inbound.recommendations import Recommendations
 from federation.inbound.remote_history import RemoteHistory
 from federation.inbound.room_inbox import RoomInbox
 from federation.inbound.room_servers import RoomServers
@@ -38,6 +39,7 @@ from federation.outbound.relays import Relays
 from federation.outbound.routing import Routing, Ways
 from federation.outbound.sender import Sender
 from federation.outbound.transactions import TransactionMaker
+from federation.queries.policy_servers import PolicyServers
 from federation.transport.destination_health import DestinationHealth
 from homeserver.domain.federation_peers import FederationPeers
 from homeserver.domain.identifiers import ServerName
@@ -140,7 +142,12 @@ class TalkingServer(FederatedServer):
         asking = RemoteHistory(self.federation_client, self.checks)
         auth = AuthEvents(asking, self.events, known, self.judging, clock)
         states = StatesBefore(asking, auth, known, directory, self.states)
-        fetching = Fetching(MissingEvents(asking, known), auth, states)
+        fetching = Fetching(
+            MissingEvents(asking, known),
+            auth,
+            states,
+            Recommendations(PolicyServers(self.federation_client)),
+        )
         intake = Intake(directory, self.judging, fetching, servers, clock)
         counted = Outcomes()
         inbox = RoomInbox(SqlStagingStore(self.log), intake, counted, clock)

@@ -114,7 +114,7 @@ def test_malformed_fields_are_refused(version: RoomVersion, change: dict[str, An
         {"event_id": TARGET},
         {"prev_events": [TARGET]},
         {"prev_events": [["$p:example.org"]]},
-        {"prev_events": [["$p:example.org", {}]]},
+        {"prev_events": [["$p:example.org", {"sha256": 1}]]},
         {"prev_events": [["$p:example.org", HASH]]},
         {"prev_events": [[1, {"sha256": HASH}]]},
         {"prev_events": [["p", {"sha256": HASH}]]},

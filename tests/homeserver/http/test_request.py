@@ -94,6 +94,35 @@ def test_a_body_may_nest_as_deeply_as_is_configured() -> None:
     assert object_in(raw)
 
 
+DEEP = b'{"a":' * 101 + b"1" + b"}" * 101
+
+
+@pytest.mark.parametrize(
+    ("part", "error"), [(DEEP, BadJson), (b"1e999", BadJson), (b'"\xff"', NotJson)]
+)
+def test_a_part_of_a_body_that_cannot_be_read_leaves_the_others_alone(
+    part: bytes, error: type[MatrixError]
+) -> None:
+    request = make_request("POST", "/", raw_body=b'{"odd": ' + part + b', "even": [2]}')
+    members = request.body_members()
+    assert request.part_of_body(members["even"]) == [2]
+    with pytest.raises(error):
+        request.part_of_body(members["odd"])
+
+
+@pytest.mark.parametrize(
+    ("raw", "error"),
+    [(b"[]", BadJson), (b"1", BadJson), (b'{"a": 1', NotJson), (b'{"a": 1} {', NotJson)],
+)
+def test_what_is_no_object_has_no_members(raw: bytes, error: type[MatrixError]) -> None:
+    with pytest.raises(error):
+        make_request("POST", "/", raw_body=raw).body_members()
+
+
+def test_no_body_has_no_members() -> None:
+    assert make_request("POST", "/").body_members() == {}
+
+
 def test_a_body_is_read_as_a_model() -> None:
     request = make_request("POST", "/", {"name": "a", "size": 3, "unknown": True})
     assert request.body_as(Body) == Body("a", 3)

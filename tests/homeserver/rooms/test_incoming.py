@@ -192,7 +192,8 @@ async def test_messages_at_the_same_time_make_two_forward_extremities_and_the_ne
 ) -> None:
     mine = await pair.here.writes(ALICE, "m.room.message", {"body": "mine"})
     theirs = await pair.there.writes(BOB, "m.room.message", {"body": "theirs"})
-    assert mine is not None and theirs is not None
+    assert mine is not None
+    assert theirs is not None
     await pair.exchange()
     assert {s.event.event_id for s in (await pair.here.actor()).heads} == {
         mine.event_id,
@@ -251,7 +252,8 @@ async def test_an_event_that_its_auth_events_do_not_allow_is_rejected(pair: Pair
 async def test_an_event_whose_past_is_missing_asks_for_it(pair: Pair) -> None:
     first = await pair.there.writes(BOB, "m.room.message", {"body": "one"})
     second = await pair.there.writes(BOB, "m.room.message", {"body": "two"})
-    assert first is not None and second is not None
+    assert first is not None
+    assert second is not None
     with pytest.raises(Missing) as raised:
         await pair.here.hears(second)
     assert raised.value.event_ids == {first.event_id}

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from twisted.internet import reactor
 
+from federation.queries.policy_servers import PolicyServers
 from homeserver.domain.identifiers import EventId, UserId
 from homeserver.ports.accounts.accounts import NewAccount
 from homeserver.runtime.config import parse_config
@@ -57,7 +58,9 @@ def area(on: Foundation) -> MembershipArea:
     ground = MembershipGround(
         client=remote.client,
         signatures=keys.signatures,
-        inbound=build_federation_inbound(on, rooms, remote.client, keys.signatures),
+        inbound=build_federation_inbound(
+            on, rooms, remote.client, keys.signatures, PolicyServers(remote.client)
+        ),
         relaying=NothingRelayed(),
         accounts=SqlAccountStore(on.log),
         permissions=KnownInvitePermissions(),
