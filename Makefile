@@ -12,6 +12,11 @@ INSTALL := $(BIN)/python -m pip install --quiet --no-input --disable-pip-version
 SERVER_INSTALLED := $(VENV)/.server-installed
 TOOLS_INSTALLED := $(VENV)/.tools-installed
 
+# Synapse, which tests federate with, in an environment of its own. Where it cannot be installed
+# pytest's summary says what is skipped for want of it.
+PEERS := .peers
+SYNAPSE := matrix-synapse==1.163.2
+
 .DEFAULT_GOAL := help
 .PHONY: help run test lint format reference constraints clean
 
@@ -32,8 +37,9 @@ run: $(SERVER_INSTALLED) ## Set up and start the server on http://localhost:8008
 	  ''
 	@exec $(BIN)/myelin serve
 
-test: $(TOOLS_INSTALLED) ## Set up and run all tests.
-	$(BIN)/python -m pytest
+test: $(TOOLS_INSTALLED) $(PEERS)/.tried ## Set up and run all tests.
+	@[ -x $(PEERS)/bin/synapse_homeserver ] && export SYNAPSE_PYTHON=$${SYNAPSE_PYTHON:-$(CURDIR)/$(PEERS)/bin/python}; \
+	  exec $(BIN)/python -m pytest
 
 lint: $(TOOLS_INSTALLED) ## Check style, types and the direction of imports.
 	$(BIN)/ruff format --check .
@@ -58,10 +64,15 @@ constraints: ## Resolve the dependencies anew and pin what comes of it.
 	  build/pin/bin/python -m pip freeze --exclude myelin; } > $(CONSTRAINTS)
 
 clean: ## Remove the environment and what tools left behind; data stays.
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(PEERS) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
+
+$(PEERS)/.tried:
+	@[ -n "$$SYNAPSE_PYTHON" ] || { $(PYTHON) -m venv $(PEERS) && $(PEERS)/bin/python -m pip install \
+	  --quiet --no-input --disable-pip-version-check '$(SYNAPSE)'; } || echo 'Synapse is not installed.'
+	@mkdir -p $(PEERS) && touch $@
 
 $(SERVER_INSTALLED): pyproject.toml $(CONSTRAINTS) | $(BIN)/python
 	$(INSTALL) --editable .
