@@ -12,6 +12,8 @@ from typing import TextIO
 
 import click
 
+from homeserver.runtime.admin.commands import admin
+
 _config_option = click.option(
     "--config",
     "-c",
@@ -36,6 +38,9 @@ def _configuration_errors() -> Iterator[None]:
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 def main() -> None:
     """Myelin, a Matrix homeserver."""
+
+
+main.add_command(admin)
 
 
 @main.command()

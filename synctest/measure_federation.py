@@ -7,17 +7,20 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
 import click
 
 from synctest.federation.measured import (
+    Pair,
     Sizes,
     Spent,
+    begin_missing,
     catch_up,
     exchange_messages,
     growth,
     join_large_room,
+    read_all,
     started_pair,
 )
 from synctest.federation.peers import KINDS, PeerUnavailable
@@ -26,27 +29,39 @@ from synctest.postgres import PostgresUnavailable
 DEFAULT_PAIRS = ("myelin,myelin", "synapse,synapse")
 
 
-async def measure(kinds: Sequence[str], database: str, sizes: Sizes) -> dict[str, float]:
-    """The figures of a pair of servers, a host and a guest, by what they are."""
+async def measure(
+    kinds: Sequence[str],
+    database: str,
+    sizes: Sizes,
+    tell: Callable[[str, float], None] = lambda what, value: None,
+) -> dict[str, float]:
+    """The figures of a pair of servers, a host and a guest, by what they are.
+
+    ``tell`` is told of each as soon as it is known.
+    """
+    figures: dict[str, float] = {}
     async with started_pair(kinds, database) as pair:
-        figures: dict[str, float] = {}
-        joined = await join_large_room(pair, sizes.members)
-        figures |= _seconds(f"join, {sizes.members} members", joined)
-        talked = await exchange_messages(pair, sizes.messages)
-        figures |= {
-            "message: ms": talked.wall / sizes.messages * 1000,
-            "message: CPU ms, host": talked.host / sizes.messages * 1000,
-            "message: CPU ms, guest": talked.guest / sizes.messages * 1000,
-        }
-        bytes_by_host, bytes_by_guest = await growth(pair, sizes.state_events)
-        figures |= {
-            "state event: bytes, host": bytes_by_host,
-            "state event: bytes, guest": bytes_by_guest,
-        }
-        caught_up = await catch_up(pair, sizes.missed)
-        figures |= _seconds(f"{sizes.missed} missed, newest", caught_up.newest)
-        figures |= _seconds(f"{sizes.missed} missed, reading all", caught_up.history)
-        return figures
+        async for found in _measured(pair, sizes):
+            for what, value in found.items():
+                tell(what, value)
+            figures |= found
+    return figures
+
+
+async def _measured(pair: Pair, sizes: Sizes) -> AsyncIterator[dict[str, float]]:
+    joined = await join_large_room(pair, sizes.members)
+    yield _seconds(f"join, {sizes.members} members", joined)
+    talked = await exchange_messages(pair, sizes.messages)
+    yield {
+        "message: ms": talked.wall / sizes.messages * 1000,
+        "message: CPU ms, host": talked.host / sizes.messages * 1000,
+        "message: CPU ms, guest": talked.guest / sizes.messages * 1000,
+    }
+    by_host, by_guest = await growth(pair, sizes.state_events)
+    yield {"state event: bytes, host": by_host, "state event: bytes, guest": by_guest}
+    room = await begin_missing(pair, sizes.missed)
+    yield _seconds(f"{sizes.missed} missed, newest", await catch_up(pair, room))
+    yield _seconds(f"{sizes.missed} missed, reading all", await read_all(pair, room))
 
 
 def _seconds(what: str, spent: Spent) -> dict[str, float]:
@@ -55,6 +70,10 @@ def _seconds(what: str, spent: Spent) -> dict[str, float]:
         f"{what}: CPU s, host": spent.host,
         f"{what}: CPU s, guest": spent.guest,
     }
+
+
+def _tell(what: str, value: float) -> None:
+    click.echo(f"  {what} {value:.2f}", err=True)
 
 
 def table(figures: Mapping[str, Mapping[str, float]]) -> str:
@@ -114,7 +133,7 @@ def main(
         name = " → ".join(kinds)
         click.echo(f"{name}, load average {os.getloadavg()[0]:.1f}", err=True)
         try:
-            figures[name] = asyncio.run(measure(kinds, database, sizes))
+            figures[name] = asyncio.run(measure(kinds, database, sizes, _tell))
         except (PeerUnavailable, PostgresUnavailable) as error:
             raise click.ClickException(str(error)) from error
     click.echo(table(figures))

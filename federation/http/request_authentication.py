@@ -9,11 +9,12 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final
 
 import attrs
+import msgspec
 
 from federation.keys.key_response import is_understood
 from federation.keys.key_ring import KeyRequest, KeyRing
 from homeserver.domain.canonical_json import JsonObject, encode_lenient_json
-from homeserver.domain.errors import Forbidden, Unauthorized
+from homeserver.domain.errors import Forbidden, NotJson, Unauthorized
 from homeserver.domain.federation_peers import FederationPeers
 from homeserver.domain.identifiers import ServerName
 from homeserver.domain.signing import InvalidSignature, verify_signature
@@ -63,8 +64,10 @@ class RequestAuthentication:
         # Whoever names others, and is not believed, pays for the work.
         self._hearing.rates.spend(RateClass.FEDERATION, request.address)
         wanted = [KeyRequest(origin, claim.key_id, request.received_ms) for claim in claims]
-        # What is wrong with the body is found out before anybody is asked for a key.
-        content = request.body_object() if request.content_length else None
+        if request.content_length:
+            # A body that is no object is found out before anybody is asked for a key. Its parts
+            # are for the handler, to which one that cannot be read may matter little.
+            request.body_members()
         keys = await self._keys.keys_for(wanted)
         signatures = [
             (claim.signature, keys[key])
@@ -74,12 +77,12 @@ class RequestAuthentication:
         if not signatures:
             raise Unauthorized("The key of the signature cannot be had, or has expired")
         head = request_object(request.method, request.target, origin, self._keys.server)
-        if content is None:
+        if not request.content_length:
             _check([encode_lenient_json(head)], signatures)
         elif request.content_length <= CHECKED_AT_ONCE_BYTES:
-            _check(_with_body(head, request.body_bytes(), content), signatures)
+            _check(_with_body(head, request.body_bytes()), signatures)
         else:
-            messages = _with_body(head, request.body_bytes(), content)
+            messages = _with_body(head, request.body_bytes())
             await self._run_in_thread(_check, messages, signatures)
         self._hearing.rates.give_back(RateClass.FEDERATION, request.address)
         self._hearing.heard_from(origin)
@@ -106,19 +109,23 @@ class RequestAuthentication:
         return claims
 
 
-def _with_body(head: JsonObject, body: bytes, content: JsonObject) -> Iterator[bytes]:
-    """What a server may have signed whose request has a body.
+def _with_body(head: JsonObject, body: bytes) -> Iterator[bytes]:
+    """What a server may have signed whose request has a body: the text of one JSON object.
 
     Most send canonical JSON, so that it need not be encoded again. Of the keys in the signed object
-    "content" is the first.
+    "content" is the first. Raises NotJson for a body that is not canonical and cannot be read.
     """
     yield b'{"content":' + body + b"," + encode_lenient_json(head)[1:]
+    try:
+        content = msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise NotJson() from None
     yield encode_lenient_json({**head, "content": content})
 
 
 def _check(messages: Iterable[bytes], signatures: Sequence[tuple[str, str]]) -> None:
     """Raises Unauthorized unless one of the signatures is that of its key of one of the messages,
-    and BadJson."""
+    and BadJson and NotJson for what has no canonical encoding."""
     for message in messages:
         for signature, key in signatures:
             try:

@@ -90,14 +90,15 @@ class Intake:
         if not event.prev_event_ids:
             # Nothing but the event that made the room follows no other, and that is here.
             return Standing.REJECTED
+        arrival = await self._arrival(room_nid, event)
         try:
-            return await self._judging.take_in(room_nid, await self._arrival(room_nid, event))
+            return await self._judging.take_in(room_nid, arrival)
         except Missing as missing:
             lacks_past = not missing.event_ids.isdisjoint(event.prev_event_ids)
         actor = await self._directory.by_nid(room_nid)
         quest = Quest(
             actor.view,
-            event,
+            arrival.event,
             tuple(self._servers.to_ask_about(actor.view, event, origin)),
             self._clock,
             self._clock.monotonic() + SECONDS,

@@ -6,6 +6,7 @@ request is let through as a probe, and its outcome decides for all others.
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable
 from typing import Final, TypeAlias
 
@@ -59,6 +60,7 @@ class DestinationHealth:
         self._unsaved: set[ServerName] = set()
         self._is_flush_due = False
         self._listeners: list[Listener] = []
+        self._succeeded: OrderedDict[ServerName, int] = OrderedDict()
 
     async def load(self) -> None:
         """Remember what was known when the server stopped."""
@@ -78,6 +80,25 @@ class DestinationHealth:
         """When the next request will be let through; None when any will be."""
         record = self._failing.get(destination)
         return None if record is None else record.retry_at_ms
+
+    def failing(self) -> list[FailingDestination]:
+        """Every server that could not be reached lately."""
+        return list(self._failing.values())
+
+    def succeeded(self) -> list[ServerName]:
+        """The servers that have answered since this one started."""
+        return list(self._succeeded)
+
+    def last_success_ms(self, destination: ServerName) -> int | None:
+        """When the server answered last; None if it has not since this one started."""
+        return self._succeeded.get(destination)
+
+    def reset(self, destination: ServerName) -> None:
+        """Forget that the server could not be reached: it may be tried at once."""
+        self._probed.discard(destination)
+        if self._failing.pop(destination, None) is not None:
+            self._changed(destination)
+        self._tell(destination)
 
     def admit(self, destination: ServerName) -> Attempt:
         """Let a request through. Its outcome must be noted.
@@ -106,6 +127,7 @@ class DestinationHealth:
         """The server answered, whatever it said."""
         destination = attempt.destination
         self._probed.discard(destination)
+        self._note_time(destination)
         record = self._failing.pop(destination, None)
         if record is None:
             return
@@ -170,6 +192,12 @@ class DestinationHealth:
             log.warning("destinations_not_written", count=len(unsaved), error=str(error))
             for destination in unsaved:
                 self._changed(destination)
+
+    def _note_time(self, destination: ServerName) -> None:
+        self._succeeded[destination] = self._clock.now_ms()
+        self._succeeded.move_to_end(destination)
+        if len(self._succeeded) > MAX_RECORDS:
+            self._succeeded.popitem(last=False)
 
     def _make_room(self, destination: ServerName) -> None:
         """Forget whose failure is the oldest when there are too many; records are kept in that

@@ -77,9 +77,9 @@ class DestinationDenied(FederationError, Forbidden):
 class RemoteError(FederationError, UnableToRetrieve):
     """The server answered with an error.
 
-    ``remote_status`` is its HTTP status (300 to 499), ``remote_errcode`` and ``remote_error`` are
-    from the body (M_UNKNOWN and an empty text when they are absent), ``remote_fields`` holds the
-    rest of it.
+    ``remote_status`` is its HTTP status (300 or more; from 500 on only where the error is about the
+    request, not about the server), ``remote_errcode`` and ``remote_error`` are from the body
+    (M_UNKNOWN and an empty text when they are absent), ``remote_fields`` holds the rest of it.
     """
 
     def __init__(

@@ -45,6 +45,10 @@ from homeserver.ports.clock import Clock
 MAX_ERROR_BYTES: Final = 65_536
 """The longest body of an error that is read."""
 
+_TROUBLE: Final = ("M_UNKNOWN", "M_LIMIT_EXCEEDED", "M_RESOURCE_LIMIT_EXCEEDED")
+"""What servers say that cannot do their work. With other codes a status of 5xx is about the request
+alone: media that is not uploaded yet is 504, and a third server that does not answer may be 502."""
+
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
 
 
@@ -219,11 +223,12 @@ class FederationClient:
             except BaseException:
                 self._reach.health.note_nothing(attempt)
                 raise
-            if answer.status >= 500:
+            refusal = None if 200 <= answer.status < 300 else _remote_error(destination, answer)
+            if refusal and refusal.remote_status >= 500 and refusal.remote_errcode in _TROUBLE:
                 raise self._failed(attempt, BrokenAnswer(f"the status is {answer.status}"))
             self._reach.health.note_success(attempt)
-        if not 200 <= answer.status < 300:
-            raise _remote_error(destination, answer)
+        if refusal is not None:
+            raise refusal
         return answer
 
     async def _exchange(

@@ -186,8 +186,26 @@ class Request:
             self._object = value
         return self._object
 
+    def body_members(self) -> dict[str, msgspec.Raw]:
+        """The members of the JSON body, which must be an object, as they came: whether they can be
+        read, and how deep they are, is not known yet. No body counts as {}. NotJson, BadJson."""
+        try:
+            return _members.decode(self.body_bytes() or b"{}")
+        except msgspec.ValidationError as error:
+            raise _parameter_error(error, BadJson) from None
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            raise NotJson() from None
+        except RecursionError:
+            raise _too_deep() from None
+
+    def part_of_body(self, part: msgspec.Raw) -> Any:
+        """A part of the JSON body, which may nest as deep as a whole one. NotJson, BadJson."""
+        return self._read(bytes(part), _any_value)
+
     def _decode(self, decoder: msgspec.json.Decoder[Any]) -> Any:
-        body = self.body_bytes() or b"{}"
+        return self._read(self.body_bytes() or b"{}", decoder)
+
+    def _read(self, body: bytes, decoder: msgspec.json.Decoder[Any]) -> Any:
         try:
             decoded = decoder.decode(body)
         except msgspec.ValidationError as error:
@@ -202,6 +220,7 @@ class Request:
 
 
 _any_value: Final = msgspec.json.Decoder[Any]()
+_members: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
 # Filters are sent with every request, and always the same few.

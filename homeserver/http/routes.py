@@ -27,6 +27,7 @@ class Access(enum.Enum):
     USER = "users, but not guests"
     GUEST = "users and guests"
     FEDERATION = "other servers, which sign their requests"
+    ADMIN = "server administrators, and whoever runs the server"
 
 
 class RateClass(enum.Enum):

@@ -35,6 +35,7 @@ from homeserver.domain.signing import SigningKey
 from homeserver.log.log import Chain, Log
 from homeserver.ports.clock import Clock
 from homeserver.ports.database import Transaction
+from homeserver.ports.federation.policy_servers import PolicyServers
 from homeserver.ports.rooms.events import (
     EventAppend,
     NewRoom,
@@ -97,15 +98,26 @@ class Counter(Protocol):
         ...
 
 
+class Recommender(PolicyServers, Protocol):
+    """Has events of this server recommended, and takes in those that were."""
+
+    async def take_in(self, room_nid: int, event: Event, new: NewEvent) -> StoredEvent:
+        """Append a recommended event. The room may have moved on since it was built: then it is
+        judged as events of other servers are. Raises Forbidden when it is not allowed any more."""
+        ...
+
+
 @attrs.frozen(slots=True)
 class Author:
-    """What this server signs and counts its events with."""
+    """What this server signs and counts its events with. Without a ``recommender`` no policy server
+    is asked."""
 
     server_name: ServerName
     signing_key: SigningKey
     clock: Clock
     counter: Counter
     new_event_id: Callable[[], EventId]
+    recommender: Recommender | None = None
 
 
 class HeadsMoved(Exception):
@@ -114,14 +126,15 @@ class HeadsMoved(Exception):
 
 @attrs.frozen(slots=True)
 class RemoteEvent:
-    """An event that another server made and that was found to be allowed.
+    """An event that another server made, or signed, and that was found to be allowed.
 
     What is here holds as long as ``heads`` are the forward extremities. ``prevs`` are those of its
     previous events that are here, ``missing`` the others. ``before`` is the state before it (None:
     the newest one), with ``depth`` snapshots below it. ``takes_effect`` and ``resolved``: see
     :class:`homeserver.ports.rooms.events.EventAppend`. ``nid`` is its number, if it has one;
     ``known`` is the outlier that it was so far, ``target`` the event that it redacts, and
-    ``redacted_by`` the event that has redacted it already.
+    ``redacted_by`` the event that has redacted it already. ``device_id`` and ``txn_id``: see
+    `NewEvent`.
     """
 
     event: Event
@@ -136,6 +149,8 @@ class RemoteEvent:
     target: StoredEvent | None = None
     redacted_by: EventId | None = None
     missing: tuple[EventId, ...] = ()
+    device_id: str | None = None
+    txn_id: str | None = None
 
 
 class _Ahead(NamedTuple):
@@ -200,6 +215,11 @@ class RoomActor:
         """Whether a commit failed, so that this actor must not be used any more."""
         return self._chain.broken
 
+    @property
+    def has_state_ahead(self) -> bool:
+        """Whether a change of the state is on its way to the database."""
+        return bool(self._ahead)
+
     # --- the newest state, committed or not
 
     def head_event(self, key: StateKey) -> StoredEvent | None:
@@ -260,9 +280,17 @@ class RoomActor:
         """Build, authorise and append an event; resolves after its commit.
 
         Raises Forbidden when the authorisation rules refuse it, BadJson or TooLarge for content
-        that cannot be an event, DatabaseUnavailable when it could not be stored.
+        that cannot be an event, DatabaseUnavailable when it could not be stored; what the policy
+        server of the room says when it does not recommend it.
         """
         await self.prepare([new])
+        recommender = self._author.recommender
+        if recommender is not None and self.view.policy_server is not None:
+            # It must not cite what may not be stored in the end.
+            await self.settled()
+            await self.prepare([new])
+            event = await self.recommended(self.propose(new))
+            return await recommender.take_in(self.view.nid, event, new)
         stored, committed = self.append_now(new)
         await committed
         return stored
@@ -294,6 +322,24 @@ class RoomActor:
         append = self._make(new)
         return append.stored, self.queue(append)
 
+    def mend(
+        self, new: NewEvent, changes: Sequence[StateChange]
+    ) -> tuple[StoredEvent, Deferred[None]]:
+        """Append an event with which places of the state that went wrong are given to others.
+
+        It is built and authorised on the state with these changes, and says so to whoever builds
+        on it. Nothing may be on its way to the database; after ``prepare``. Returns and raises as
+        :meth:`append_now`.
+        """
+        assert not self._ahead, "the room is settled"
+        self._ahead = {change.key: _Ahead(0, change.stored) for change in changes}
+        try:
+            append = self._make(new, tuple(changes))
+        except BaseException:
+            self._ahead = {}
+            raise
+        return append.stored, self.queue(append)
+
     def propose(self, new: NewEvent) -> Event:
         """Build and authorise an event without appending it, after ``prepare``.
 
@@ -304,6 +350,17 @@ class RoomActor:
         event = self._build(new)
         check_event_auth(event, self._state, self._create_event())
         return event
+
+    async def recommended(self, event: Event) -> Event:
+        """A proposed event with the signature of the room's policy server, if the room has one.
+
+        Raises what the policy server says when it does not recommend the event, UnableToRetrieve
+        when it says nothing.
+        """
+        recommender, policy = self._author.recommender, self.view.policy_server
+        if recommender is None or policy is None:
+            return event
+        return await recommender.recommended(event, policy)
 
     async def settled(self) -> None:
         """Resolve when everything that was appended before has been committed.
@@ -375,13 +432,16 @@ class RoomActor:
             event_id=author.new_event_id() if version.event_format is EventFormat.V1 else None,
         )
 
-    def _make(self, new: NewEvent) -> EventAppend:
-        """Build and authorise an event and advance to it, so that the next one builds on it."""
+    def _make(self, new: NewEvent, resolved: tuple[StateChange, ...] = ()) -> EventAppend:
+        """Build and authorise an event and advance to it, so that the next one builds on it.
+
+        ``resolved`` are places of the state that change before it.
+        """
         if self._chain.broken:
             raise DatabaseUnavailable(500, "The room is being loaded again")
         view = self.view
         require_storable(new.type, new.state_key, new.txn_id, new.content)
-        if new.type != "m.room.create":
+        if new.type != "m.room.create" and not resolved:
             self._require_resident()
         event = self._build(new)
         if event.type == "m.room.create":
@@ -403,7 +463,13 @@ class RoomActor:
             notifications=counted.notifications,
             redaction=redaction_row(event, new.target),
             extremities=self._after(stored, {e.nid for e in self._followed()}),
+            resolved=resolved,
         )
+        if resolved:
+            held = {c.key: c.stored.nid if c.stored is not None else None for c in resolved}
+            stored.state_position = -stored.nid
+            before = StateAt(position - 1, held)
+            append.snapshot = SnapshotRow(stored.nid, view.nid, before, depth=0)
         self._step(append, previous)
         return append
 
@@ -424,6 +490,7 @@ class RoomActor:
         stored = self._stored(event, counted, position, previous)
         stored.nid = remote.nid or stored.nid
         stored.redacted_by = remote.redacted_by
+        stored.device_id, stored.txn_id = remote.device_id, remote.txn_id
         append = EventAppend(
             stored=stored,
             membership=membership_row(event),

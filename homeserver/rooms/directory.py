@@ -18,7 +18,7 @@ from homeserver.log.log import Log
 from homeserver.log.shards import shard_of_new_room
 from homeserver.ports.rooms.events import NewRoom, StoredEvent, make_nid, position_of_nid
 from homeserver.ports.rooms.rooms import RoomRow, RoomSnapshot, RoomStore
-from homeserver.rooms.actor import Author, NewEvent, RoomActor
+from homeserver.rooms.actor import Author, NewEvent, Recommender, RoomActor
 from homeserver.rooms.event_cache import EventCache
 from homeserver.rooms.view import TAIL, RoomView
 
@@ -52,6 +52,10 @@ class RoomDirectory:
         self.bytes = 0
         self.on_load: list[Callable[[RoomView], None]] = []
         log.subscribe(self._apply)
+
+    def recommend_by(self, recommender: Recommender) -> None:
+        """Have events recommended in rooms that ask for it; to be called before any is loaded."""
+        self._author = attrs.evolve(self._author, recommender=recommender)
 
     # --- finding
 

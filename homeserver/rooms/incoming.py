@@ -6,11 +6,10 @@ an event refers to has been fetched before, as far as anybody has it.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import attrs
 
-from homeserver.domain.auth_events import auth_event_keys
 from homeserver.domain.auth_rules import check_auth_events_selection, check_event_auth
 from homeserver.domain.errors import Forbidden
 from homeserver.domain.events import Event, StateKey
@@ -29,6 +28,14 @@ from homeserver.ports.rooms.events import (
 from homeserver.rooms.actor import Counter, HeadsMoved, RemoteEvent, RoomActor
 from homeserver.rooms.directory import RoomDirectory
 from homeserver.rooms.event_rows import membership_row
+from homeserver.rooms.incoming_checks import (
+    auth_keys,
+    is_allowed_by,
+    is_allowed_by_auth_events,
+    load_members,
+    referred_in_memory,
+)
+from homeserver.rooms.incoming_runs import IncomingRuns
 from homeserver.rooms.room_states import RoomStates, current
 from homeserver.rooms.view import CREATE, MEMBER, RoomView
 
@@ -48,12 +55,17 @@ class Arrival:
     """An event to take in.
 
     ``before`` is the state before it where another server told that, as not all of its previous
-    events are here; ``known`` holds events that were looked up already.
+    events are here; ``known`` holds events that were looked up already. It is soft-failed unless it
+    is ``recommended`` by the policy server of the room, if that has one. ``device_id`` and
+    ``txn_id`` are for events of this server: see :class:`homeserver.rooms.actor.NewEvent`.
     """
 
     event: Event
     before: StateAt | None = None
     known: Mapping[EventId, StoredEvent] = {}
+    recommended: bool = True
+    device_id: str | None = None
+    txn_id: str | None = None
 
 
 @attrs.frozen(slots=True)
@@ -78,6 +90,11 @@ class Incoming:
         self._events = directory.events
         self._states = states
         self._counter = counter
+        self._runs = IncomingRuns(directory, states, counter)
+
+    async def take_in_run(self, room_nid: int, events: Sequence[Event]) -> int:
+        """See :meth:`homeserver.rooms.incoming_runs.IncomingRuns.take_in`."""
+        return await self._runs.take_in(room_nid, events)
 
     async def take_in(self, room_nid: int, arrival: Arrival) -> Standing:
         """What becomes of an event. One that was judged before is not judged again.
@@ -89,7 +106,8 @@ class Incoming:
         referred = await self._look_up(actor, arrival)
         if referred.itself is not None and is_placed(referred.itself):
             return referred.itself.standing
-        if not self._is_allowed_by_auth_events(actor, event, referred.auth_events):
+        create = actor.view.create.event
+        if not is_allowed_by_auth_events(event, referred.auth_events, create):
             return await self._reject(actor, arrival, referred)
         await self._counter.prepare(event.content)
         while True:
@@ -124,13 +142,7 @@ class Incoming:
 
     async def _look_up(self, actor: RoomActor, arrival: Arrival) -> _Referred:
         event = arrival.event
-        known = dict(arrival.known)
-        for stored in [*actor.heads, *actor.view.tail, *actor.view.state.values()]:
-            known.setdefault(stored.event.event_id, stored)
-        for user_id in {event.sender, event.state_key}:
-            member = actor.head_event((MEMBER, user_id)) if user_id is not None else None
-            if member is not None:
-                known.setdefault(member.event.event_id, member)
+        known = {**referred_in_memory(actor, event), **arrival.known}
         wanted = {event.event_id, *event.prev_event_ids, *event.auth_event_ids}
         if event.redacts is not None:
             wanted.add(event.redacts)
@@ -169,24 +181,11 @@ class Incoming:
 
     # --- judging
 
-    @staticmethod
-    def _is_allowed_by_auth_events(
-        actor: RoomActor, event: Event, auth_events: list[StoredEvent]
-    ) -> bool:
-        """Step 4: whether the events that it names itself authorise an event."""
-        rejected = {e.event.event_id for e in auth_events if e.standing is Standing.REJECTED}
-        state = {e.event.state_map_key(): e.event for e in auth_events if e.event.is_state}
-        try:
-            check_auth_events_selection(event, [e.event for e in auth_events], rejected)
-            check_event_auth(event, state, actor.view.create.event)
-        except Forbidden:
-            return False
-        return True
-
     async def _is_allowed_by(self, actor: RoomActor, event: Event, state: StateAt) -> bool:
         """Step 5: whether a state of the room authorises an event."""
-        events = await self._states.events(actor.view, state, _auth_keys(event))
-        return _allows(event, {key: e.event for key, e in events.items()}, actor)
+        events = await self._states.events(actor.view, state, auth_keys(event))
+        places = {key: stored.event for key, stored in events.items()}
+        return is_allowed_by(event, places, actor.view.create.event)
 
     async def _reject(self, actor: RoomActor, arrival: Arrival, referred: _Referred) -> Standing:
         """Keep the state before a rejected event, which is also the one that others who follow it
@@ -234,13 +233,15 @@ class Incoming:
             known=referred.itself,
             target=referred.target,
             missing=referred.missing_prevs,
+            device_id=arrival.device_id,
+            txn_id=arrival.txn_id,
         )
-        if arrival.before is None and prevs == remote.heads:
+        if arrival.recommended and arrival.before is None and prevs == remote.heads:
             # It follows what everybody stands at: the usual case, for which memory will do.
-            await self._load_members(actor, _auth_keys(event))
+            await load_members(actor, self._events, auth_keys(event))
             if remote.heads != {stored.nid for stored in actor.heads}:
                 raise HeadsMoved
-            if not _allows(event, actor.head_state, actor):
+            if not is_allowed_by(event, actor.head_state, actor.view.create.event):
                 return await self._reject(actor, arrival, referred)
             _, committed = actor.append_remote(remote)
             await committed
@@ -258,7 +259,7 @@ class Incoming:
         before = await self._states.resolve(room, _states_before(arrival, referred))
         if not await self._is_allowed_by(actor, event, before):
             return await self._reject(actor, arrival, referred)
-        if not await self._is_allowed_by(actor, event, now):
+        if not (arrival.recommended and await self._is_allowed_by(actor, event, now)):
             await self._store_outside(actor, event, referred, Standing.SOFT_FAILED, before)
             return Standing.SOFT_FAILED
         itself = referred.itself or self._provisional(room, event)
@@ -321,7 +322,7 @@ class Incoming:
         changes = []
         for key, nid in difference.items():
             stored = found[nid] if nid is not None else None
-            row = _membership(key, stored) if key[0] == MEMBER else None
+            row = membership_at(key, stored) if key[0] == MEMBER else None
             changes.append(StateChange(key, stored, row))
         return changes
 
@@ -335,15 +336,6 @@ class Incoming:
         now = current(actor.view)
         delta = await self._states.difference(actor.view, now, state)
         return StateAt(now.base, delta), 0
-
-    async def _load_members(self, actor: RoomActor, keys: Collection[StateKey]) -> None:
-        """Bring the member events that an authorisation needs into memory."""
-        members = actor.view.members
-        await self._events.fetch(
-            members[UserId(key[1])].nid
-            for key in keys
-            if key[0] == MEMBER and actor.head_event(key) is None and UserId(key[1]) in members
-        )
 
 
 def judged(event: Event, known: Mapping[EventId, StoredEvent]) -> Standing:
@@ -402,19 +394,7 @@ def _states_before(arrival: Arrival, referred: _Referred) -> list[StateAt]:
     return states
 
 
-def _auth_keys(event: Event) -> list[StateKey]:
-    return auth_event_keys(event.version, event.type, event.state_key, event.sender, event.content)
-
-
-def _allows(event: Event, state: Mapping[StateKey, Event], actor: RoomActor) -> bool:
-    try:
-        check_event_auth(event, state, actor.view.create.event)
-    except Forbidden:
-        return False
-    return True
-
-
-def _membership(key: StateKey, stored: StoredEvent | None) -> MembershipRow:
+def membership_at(key: StateKey, stored: StoredEvent | None) -> MembershipRow:
     """What a place of a member says now: where it is not set, that they are not in the room."""
     row = membership_row(stored.event) if stored is not None else None
     user_id = UserId(key[1])

@@ -93,6 +93,24 @@ class RoomStates:
         first = maps[0]
         if all(places == first for places in maps):
             return states[0]
+        result = await self.resolve_places(room, maps, also)
+        delta = dict(states[0].delta)
+        for key in {*first, *result}:
+            nid = result.get(key)
+            if nid != first.get(key):
+                delta[key] = nid
+        return StateAt(states[0].base, delta)
+
+    async def resolve_places(
+        self,
+        room: RoomView,
+        maps: Sequence[Mapping[StateKey, int]],
+        also: StoredEvent | None = None,
+    ) -> dict[StateKey, int]:
+        """What whole states that differ, by the numbers of their events, resolve to.
+
+        ``also``: as in :meth:`resolve`. Nothing of it is remembered.
+        """
         nids = {nid for places in maps for nid in places.values()}
         held = await self._events.fetch(nids - {also.nid} if also is not None else nids)
         if also is not None:
@@ -110,13 +128,7 @@ class RoomStates:
             {event_id: stored.event for event_id, stored in known.items()},
             rejected,
         )
-        delta = dict(states[0].delta)
-        for key in {*first, *result}:
-            event_id = result.get(key)
-            nid = by_id[event_id] if event_id is not None else None
-            if nid != first.get(key):
-                delta[key] = nid
-        return StateAt(states[0].base, delta)
+        return {key: by_id[event_id] for key, event_id in result.items()}
 
     async def with_auth_chains(self, events: Iterable[StoredEvent]) -> dict[EventId, StoredEvent]:
         """Some events and all that authorise them, as far as they are here. One query for each

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from homeserver.domain.events import StateKey
 from homeserver.domain.identifiers import EventId, ServerName, UserId, server_name_of
+from homeserver.domain.policy_servers import POLICY_KEY, PolicyServer, policy_server
 from homeserver.domain.power_levels import POWER_LEVELS_KEY, PowerLevels
 from homeserver.domain.room_versions import RoomVersion, room_version
 from homeserver.ports.rooms.events import (
@@ -129,6 +130,12 @@ class RoomView:
                 event.event.content if event else None, self.create.event
             )
         return self._power_levels
+
+    @property
+    def policy_server(self) -> PolicyServer | None:
+        """The policy server that the room uses."""
+        event = self.state.get(POLICY_KEY)
+        return policy_server(event.event.content, self.joined_servers) if event else None
 
     def membership(self, user_id: UserId) -> str:
         """What a user is to the room; "leave" for who never was in it."""

@@ -34,6 +34,7 @@ class JsPerson:
         await self._do("invite", roomId=room_id, userId=user_id)
 
     async def join(self, room_id: str) -> None:
+        """Follow an invitation, once it comes over /sync."""
         await self._do("join", roomId=room_id)
 
     async def leave(self, room_id: str) -> None:

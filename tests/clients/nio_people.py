@@ -146,6 +146,10 @@ class EncryptedPerson(Person):
         expect(await self.client.room_invite(room_id, user_id), nio.RoomInviteResponse)
 
     async def join(self, room_id: str) -> None:
+        """Follow an invitation, once it comes over /sync."""
+        await self.sync_until(
+            lambda: self.client.invited_rooms.get(room_id), f"the invitation to {room_id}"
+        )
         expect(await self.client.join(room_id), nio.JoinResponse)
         await self._in_room(room_id)
 

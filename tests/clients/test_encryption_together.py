@@ -4,33 +4,15 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from itertools import permutations
-from typing import Any, Protocol, TypeAlias
+from typing import TypeAlias
 
 import pytest
 import pytest_asyncio
 
+from tests.clients.encrypted_rooms import Person, meet_each_other, open_room
 from tests.clients.js_people import JsLobby
 from tests.clients.nio_people import Lobby
 from tests.clients.node import Node
-
-
-class Person(Protocol):
-    """Somebody with one encrypting client of either kind; see `EncryptedPerson`, `JsPerson`."""
-
-    @property
-    def user_id(self) -> str: ...
-    @property
-    def device_id(self) -> str: ...
-
-    async def create_room(self) -> str: ...
-    async def invite(self, room_id: str, user_id: str) -> None: ...
-    async def join(self, room_id: str) -> None: ...
-    async def leave(self, room_id: str) -> None: ...
-    async def say(self, room_id: str, body: str) -> str: ...
-    async def read(self, room_id: str, event_id: str) -> str: ...
-    async def decipher(self, event: dict[str, Any]) -> str | None: ...
-    async def meet(self, room_id: str, user_id: str, device_id: str) -> None: ...
-    async def miss(self, room_id: str, user_id: str) -> None: ...
 
 
 @pytest_asyncio.fixture
@@ -59,13 +41,13 @@ def register(request: pytest.FixtureRequest, js: JsLobby, nio: Lobby) -> Registe
 async def test_everybody_reads_everybody_on_every_device(js: JsLobby, nio: Lobby) -> None:
     alice, bob = await js.register("alice"), await js.register("bob")
     carol, dan = await nio.register("carol"), await nio.register("dan")
-    room_id = await _room(alice, bob, carol, dan)
+    room_id = await open_room(alice, bob, carol, dan)
     devices = (
         *(alice, bob, carol, dan),
         await js.log_in(alice.user_id),
         await nio.log_in(dan.user_id),
     )
-    await _meet_each_other(room_id, *devices)
+    await meet_each_other(room_id, *devices)
 
     for speaker in devices:
         body = f"from {speaker.device_id} of {speaker.user_id}"
@@ -79,14 +61,14 @@ async def test_who_joins_late_reads_what_comes_then_and_nothing_from_before(
     js: JsLobby, nio: Lobby, register: Register
 ) -> None:
     alice, dan = await js.register("alice"), await nio.register("dan")
-    room_id = await _room(alice, dan)
-    await _meet_each_other(room_id, alice, dan)
+    room_id = await open_room(alice, dan)
+    await meet_each_other(room_id, alice, dan)
     early = [await person.say(room_id, "before") for person in (alice, dan)]
 
     eve = await register("eve")
     await alice.invite(room_id, eve.user_id)
     await eve.join(room_id)
-    await _meet_each_other(room_id, alice, dan, eve)
+    await meet_each_other(room_id, alice, dan, eve)
     for person in (alice, dan):
         assert await eve.read(room_id, await person.say(room_id, "after")) == "after"
     for event_id in early:
@@ -100,8 +82,8 @@ async def test_who_has_left_cannot_read_what_comes_later(
     js: JsLobby, nio: Lobby, register: Register
 ) -> None:
     alice, dan, eve = await js.register("alice"), await nio.register("dan"), await register("eve")
-    room_id = await _room(alice, dan, eve)
-    await _meet_each_other(room_id, alice, dan, eve)
+    room_id = await open_room(alice, dan, eve)
+    await meet_each_other(room_id, alice, dan, eve)
     for person in (alice, dan):
         assert await eve.read(room_id, await person.say(room_id, "with Eve")) == "with Eve"
 
@@ -114,17 +96,3 @@ async def test_who_has_left_cannot_read_what_comes_later(
         leaked = await alice.fetch(room_id, event_id)
         assert await other.decipher(leaked) == "without Eve"
         assert await eve.decipher(leaked) is None
-
-
-async def _room(host: Person, *guests: Person) -> str:
-    """An encrypted room of these people."""
-    room_id = await host.create_room()
-    for guest in guests:
-        await host.invite(room_id, guest.user_id)
-        await guest.join(room_id)
-    return room_id
-
-
-async def _meet_each_other(room_id: str, *devices: Person) -> None:
-    for one, other in permutations(devices, 2):
-        await one.meet(room_id, other.user_id, other.device_id)

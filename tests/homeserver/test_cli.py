@@ -208,5 +208,13 @@ def test_register_user_says_where_it_looked_for_the_secret(tmp_path: Path) -> No
 
 def test_the_help_names_the_commands() -> None:
     output = run("--help").output
-    for command in ("init", "serve", "check-config", "register-user", "migrate", "version"):
+    for command in (
+        "init",
+        "serve",
+        "check-config",
+        "register-user",
+        "migrate",
+        "version",
+        "admin",
+    ):
         assert f"  {command} " in output

@@ -96,6 +96,11 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
         return self.server.data_dir / "registration.secret"
 
     @property
+    def operator_token_path(self) -> Path:
+        """Where the token is kept that `myelin admin` sends."""
+        return self.server.data_dir / "operator.token"
+
+    @property
     def media_path(self) -> Path:
         """The directory of the media files."""
         return self.media.path or self.server.data_dir / "media"

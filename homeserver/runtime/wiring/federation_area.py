@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import attrs
 
+from federation.admin.blocked_servers import BlockedServers
+from federation.inbound.own_events import OwnEvents
+from federation.queries.policy_servers import PolicyServers
 from homeserver.http.routes import Api
 from homeserver.ports.accounts.accounts import AccountStore
 from homeserver.runtime.wiring.encryption import DeviceGround, Elsewhere, EncryptionArea
@@ -38,6 +41,7 @@ from homeserver.runtime.wiring.federation_resources import RemoteQueries, build_
 from homeserver.runtime.wiring.foundation import Foundation
 from homeserver.runtime.wiring.personal import PersonalArea
 from homeserver.runtime.wiring.rooms import RoomsCore
+from storage.federation.blocked_servers import SqlBlockedServerStore
 
 
 @attrs.frozen
@@ -46,6 +50,7 @@ class Federation:
 
     transport: FederationTransport
     keys: FederationKeys
+    blocked: BlockedServers
     inbound: InboundArea
     outbound: FederationOutbound
     device_keys: RemoteKeysArea
@@ -60,6 +65,7 @@ class Federation:
     async def start(self) -> None:
         """Go on where the server stopped. To be called before anything is written."""
         await self.transport.health.load()
+        await self.blocked.load()
         await self.outbound.start()
         await self.inbound.start()
 
@@ -78,11 +84,18 @@ def build_federation(on: Foundation, rooms: RoomsCore, devices: DeviceGround) ->
     keys = build_federation_keys(
         on, transport.client, transport.peers, transport.health.note_inbound
     )
-    inbound = build_federation_inbound(on, rooms, transport.client, keys.signatures)
+    policy_servers = PolicyServers(transport.client)
+    inbound = build_federation_inbound(on, rooms, transport.client, keys.signatures, policy_servers)
     transport.health.on_recovery(inbound.inbox.recovered)
+    if on.config.federation.enabled:
+        own_events = OwnEvents(policy_servers, inbound.judging, rooms.events)
+        rooms.directory.recommend_by(own_events)
     return Federation(
         transport=transport,
         keys=keys,
+        blocked=BlockedServers(
+            SqlBlockedServerStore(on.log), transport.peers, transport.health, on.clock
+        ),
         inbound=inbound,
         outbound=build_federation_outbound(on, rooms, transport),
         device_keys=build_remote_keys(on, rooms, transport, devices.changes),

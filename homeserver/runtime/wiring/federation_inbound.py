@@ -15,6 +15,7 @@ from federation.inbound.intake import Fetching, Intake
 from federation.inbound.judging import Judging
 from federation.inbound.missing_events import MissingEvents
 from federation.inbound.outcomes import Outcome
+from federation.inbound.recommendations import Recommendations
 from federation.inbound.remote_history import RemoteHistory, RemoteServers
 from federation.inbound.room_inbox import RoomInbox
 from federation.inbound.room_servers import RoomServers
@@ -22,6 +23,7 @@ from federation.inbound.states_before import StatesBefore
 from federation.inbound.transactions import Admission, Transactions
 from federation.inbound.transactions_api import TransactionsApi
 from federation.keys.signature_checker import SignatureChecker
+from homeserver.ports.federation.policy_servers import PolicyServers
 from homeserver.ports.rooms.known_events import KnownEvents
 from homeserver.rooms.counting import EventCounter
 from homeserver.rooms.gap_filling import GapFilling
@@ -76,7 +78,11 @@ class InboundArea:
 
 
 def build_federation_inbound(
-    on: Foundation, rooms: RoomsCore, remote: RemoteServers, signatures: SignatureChecker
+    on: Foundation,
+    rooms: RoomsCore,
+    remote: RemoteServers,
+    signatures: SignatureChecker,
+    policy_servers: PolicyServers,
 ) -> InboundArea:
     """Everything about events of other servers but the operation that receives them."""
     directory, events, clock = rooms.directory, rooms.events, on.clock
@@ -93,6 +99,7 @@ def build_federation_inbound(
         missing=MissingEvents(history, known),
         auth=auth,
         states=StatesBefore(history, auth, known, directory, states),
+        recommendations=Recommendations(policy_servers),
     )
     intake = Intake(directory, judging, fetching, servers, clock)
     outcomes = CountedOutcomes(

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import attrs
 
-from federation.queries.policy_servers import PolicyServers
 from federation.queries.remote_aliases import RemoteAliases
 from federation.queries.remote_directories import RemoteDirectories
 from federation.queries.remote_media import RemoteMediaFetcher
@@ -64,7 +63,6 @@ class RemoteQueries:
     spaces: RemoteSpaces
     media: RemoteMediaFetcher
     times: RemoteTimes
-    policy_servers: PolicyServers
 
 
 def build_remote_queries(
@@ -79,7 +77,6 @@ def build_remote_queries(
         spaces=RemoteSpaces(client, SqlServersInRooms(on.log), name, clock),
         media=RemoteMediaFetcher(client, partial(get_url, http, schemes=("https",))),
         times=RemoteTimes(client, name),
-        policy_servers=PolicyServers(client),
     )
 
 

@@ -13,8 +13,10 @@ from homeserver.http.router import Router
 from homeserver.http.routes import Api
 from homeserver.runtime.config import Config
 from homeserver.runtime.in_flight import InFlight
+from homeserver.runtime.operator_token import ensure_operator_token, is_operator_token
 from homeserver.runtime.reactor_lag import ReactorLag
 from homeserver.runtime.wiring.accounts import AccountsArea, build_accounts
+from homeserver.runtime.wiring.admin import build_admin
 from homeserver.runtime.wiring.calls import CallsArea
 from homeserver.runtime.wiring.conversations import build_conversations
 from homeserver.runtime.wiring.discovery import build_discovery
@@ -133,6 +135,7 @@ def build(config: Config, reactor: Any) -> Server:
         *media.apis,
         *openid.apis,
         *syncing.apis,
+        *build_admin(on, rooms, federation),
     ]
     if config.federation.enabled:
         apis += received(on, federation, membership, personal, encryption)
@@ -164,6 +167,7 @@ def build(config: Config, reactor: Any) -> Server:
         limits,
         on.metrics.observe_request,
         federation.keys.authentication,
+        is_operator_token(ensure_operator_token(config)),
     )
     return Server(
         dispatcher=dispatcher,

@@ -12,7 +12,7 @@ from typing import Final
 import attrs
 import msgspec
 import structlog
-from twisted.internet.defer import Deferred, fail
+from twisted.internet.defer import Deferred
 
 from homeserver.domain.canonical_json import JsonObject
 from homeserver.domain.errors import DatabaseUnavailable, MatrixError
@@ -172,14 +172,17 @@ class ProfilePropagation:
         content = goal.content(member.event.content)
         if content is None:
             return None
-        try:
-            _, committed = actor.append_now(NewEvent(MEMBER, user_id, content, state_key=user_id))
-        except DatabaseUnavailable as error:
-            return fail(error)
-        except MatrixError as error:
-            log.info("profile_refused", room_id=actor.view.room_id, reason=error.message)
-            return None
-        return committed
+        new = NewEvent(MEMBER, user_id, content, state_key=user_id)
+        return Deferred.fromCoroutine(_append(actor, new))
+
+
+async def _append(actor: RoomActor, new: NewEvent) -> None:
+    try:
+        await actor.append(new)
+    except DatabaseUnavailable:
+        raise
+    except MatrixError as error:
+        log.info("profile_refused", room_id=actor.view.room_id, reason=error.message)
 
 
 def _text(value: object) -> str | None:

@@ -40,6 +40,4 @@ async def set_state(actor: RoomActor, new: NewEvent) -> EventId:
     ):
         await actor.settled()
         return current.event.event_id
-    stored, committed = actor.append_now(new)
-    await committed
-    return stored.event.event_id
+    return (await actor.append(new)).event.event_id

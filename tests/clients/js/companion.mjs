@@ -35,6 +35,8 @@ const deeds = {
     invite: ({ roomId, userId }) => client.invite(roomId, userId),
 
     async join({ roomId }) {
+        const membership = () => client.getRoom(roomId)?.getMyMembership();
+        await until(() => membership() === "invite", "the invitation");
         await client.joinRoom(roomId);
         await inRoom(roomId);
     },

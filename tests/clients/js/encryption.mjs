@@ -7,6 +7,7 @@ import {
     CryptoEvent,
     VerificationPhase,
     VerificationRequestEvent,
+    VerifierEvent,
     decodeRecoveryKey,
 } from "matrix-js-sdk/lib/crypto-api/index.js";
 import { RustBackupManager } from "matrix-js-sdk/lib/rust-crypto/backup.js";
@@ -132,6 +133,12 @@ export function started(request) {
         () => request.verifier,
         "the verification to start",
     );
+}
+
+/** The emoji that a verifier shows, to confirm or not. */
+export function shownEmoji(verifier) {
+    const shown = () => verifier.getShowSasCallbacks();
+    return when(verifier, VerifierEvent.ShowSas, shown, "the emoji");
 }
 
 /** Whether a verified identity has signed the keys of a device. */

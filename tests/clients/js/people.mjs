@@ -1,4 +1,5 @@
-// People who chat through matrix-js-sdk on the homeserver at $HOMESERVER_URL.
+// People who chat through matrix-js-sdk on the homeserver at $HOMESERVER_URL. Some of them are on
+// that at $OTHER_HOMESERVER_URL instead, where a story is told across two servers.
 
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
@@ -11,6 +12,10 @@ const PATIENCE_MS = 10_000;
 const LOOK_AGAIN_MS = 10;
 
 export const baseUrl = process.env.HOMESERVER_URL;
+const otherBaseUrl = process.env.OTHER_HOMESERVER_URL ?? baseUrl;
+
+/** The URL of the homeserver of each account that is not on the first one, by user id. */
+const homes = new Map();
 
 logger.setLevel("error");
 const quiet = {
@@ -56,29 +61,41 @@ export function when(emitter, event, condition, what) {
  * A new account, with a syncing client on its first device. `options` are more options of the
  * client; `prepare` is called with the client before it syncs.
  */
-export async function register(name, { prepare, options } = {}) {
+export function register(name, how) {
+    return registerAt(baseUrl, name, how);
+}
+
+/** The same on the other homeserver, if there is one. */
+export async function registerElsewhere(name, how) {
+    const client = await registerAt(otherBaseUrl, name, how);
+    homes.set(client.getUserId(), otherBaseUrl);
+    return client;
+}
+
+async function registerAt(home, name, { prepare, options } = {}) {
     const username = `${name}-${randomBytes(4).toString("hex")}`;
-    const answer = await sdk.createClient({ baseUrl, logger: quiet }).registerRequest({
+    const answer = await sdk.createClient({ baseUrl: home, logger: quiet }).registerRequest({
         username,
         password: PASSWORD,
         auth: { type: "m.login.dummy" },
     });
-    return start(answer, prepare, options);
+    return start(home, answer, prepare, options);
 }
 
 /** A new device of somebody's account, logged in with `password` and syncing. */
 export async function logIn(userId, { password = PASSWORD, prepare, options } = {}) {
-    const answer = await sdk.createClient({ baseUrl, logger: quiet }).loginRequest({
+    const home = homes.get(userId) ?? baseUrl;
+    const answer = await sdk.createClient({ baseUrl: home, logger: quiet }).loginRequest({
         type: "m.login.password",
         identifier: { type: "m.id.user", user: userId },
         password,
     });
-    return start(answer, prepare, options);
+    return start(home, answer, prepare, options);
 }
 
-async function start(credentials, prepare, options) {
+async function start(home, credentials, prepare, options) {
     const client = sdk.createClient({
-        baseUrl,
+        baseUrl: home,
         userId: credentials.user_id,
         deviceId: credentials.device_id,
         accessToken: credentials.access_token,

@@ -196,7 +196,7 @@ async def test_a_request_that_was_changed_on_its_way_is_refused(
     [
         (b"{", 400, "M_NOT_JSON"),
         (b"[1]", 400, "M_BAD_JSON"),
-        (b'{"a":' + b"[" * 200 + b"]" * 200 + b"}", 400, "M_BAD_JSON"),
+        (b'{"a":' + b"[" * 9_000 + b"]" * 9_000 + b"}", 400, "M_BAD_JSON"),
         (b'{"a":"\\ud800"}', 400, "M_NOT_JSON"),
         (b'{"a":"' + b"x" * 200_000 + b'"}', 413, "M_TOO_LARGE"),
     ],
@@ -207,6 +207,32 @@ async def test_a_body_that_is_not_in_order_is_refused_before_anybody_is_asked(
     response = await put(here, there.signed("PUT", ECHO, HERE, b"{}"), body)
     assert (response.status, response.json["errcode"]) == (status, errcode)
     assert here.network.asked == []
+
+
+ODD = [
+    (b'{"a":' + b"[" * 200 + b"]" * 200 + b"}", "M_BAD_JSON"),
+    (b'{"a":1e999}', "M_BAD_JSON"),
+    (b'{"a":"\xff"}', "M_NOT_JSON"),
+]
+"""Objects of which a part cannot be read."""
+
+
+@pytest.mark.parametrize(("body", "errcode"), ODD)
+async def test_what_a_body_holds_is_looked_at_when_its_signature_was_found_good(
+    here: KeyServer, there: KeyServer, body: bytes, errcode: str
+) -> None:
+    response = await put(here, there.signed("PUT", ECHO, HERE, body), body)
+    assert (response.status, response.json["errcode"]) == (400, errcode)
+    assert here.heard_from == [THERE]
+
+
+@pytest.mark.parametrize(("body", "errcode"), ODD)
+async def test_a_body_that_cannot_be_read_is_not_believed_unless_it_is_signed_as_it_is(
+    here: KeyServer, there: KeyServer, body: bytes, errcode: str
+) -> None:
+    response = await put(here, there.signed("PUT", ECHO, HERE, b'{"b":1}'), body)
+    assert response.status in (400, 401)
+    assert here.heard_from == []
 
 
 async def test_an_expired_key_signs_no_requests(here: KeyServer, setting: Setting) -> None:

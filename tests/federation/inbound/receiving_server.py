@@ -17,6 +17,7 @@ from federation.inbound.intake import Fetching, Intake
 from federation.inbound.judging import Judging
 from federation.inbound.missing_events import MissingEvents
 from federation.inbound.outcomes import Outcome
+from federation.inbound.recommendations import Recommendations
 from federation.inbound.remote_history import RemoteHistory
 from federation.inbound.room_inbox import RoomInbox
 from federation.inbound.room_servers import RoomServers
@@ -26,8 +27,12 @@ from federation.inbound.transactions_api import TransactionsApi
 from federation.keys.key_ring import KeyRing
 from federation.keys.signature_checker import SignatureChecker
 from homeserver.domain.canonical_json import JsonObject
+from homeserver.domain.errors import Forbidden
+from homeserver.domain.event_signatures import sign_event
 from homeserver.domain.events import Event, StateKey
 from homeserver.domain.identifiers import EventId, ServerName, UserId
+from homeserver.domain.policy_servers import PolicyServer, is_recommended
+from homeserver.domain.signing import SigningKey
 from homeserver.http.dispatch import Dispatcher
 from homeserver.http.limits import RequestLimits
 from homeserver.http.rate_limits import RateLimiter
@@ -59,6 +64,7 @@ ANNA = UserId(f"@anna:{SERVER}")
 A = ServerName("a.example")
 B = ServerName("b.example")
 C = ServerName("c.example")
+SEND = "/_matrix/federation/v1/send/txn"
 
 
 class CountedOutcomes:
@@ -84,6 +90,28 @@ class RecordedEdus:
         self.received.append((origin, edu_type, content))
 
 
+class PolicyAdvice:
+    """See :class:`homeserver.ports.federation.policy_servers.PolicyServers`.
+
+    It signs whatever does not say "spam". While it is ``held`` its answers wait.
+    """
+
+    def __init__(self) -> None:
+        self.key = SigningKey.generate("policy_server")
+        self.asked: list[EventId] = []
+        self.held: Deferred[None] | None = None
+
+    async def recommended(self, event: Event, policy: PolicyServer) -> Event:
+        if is_recommended(event, policy):
+            return event
+        self.asked.append(event.event_id)
+        if self.held is not None:
+            await self.held
+        if "spam" in event.content.values():
+            raise Forbidden("This looks like spam")
+        return sign_event(event, policy.server, self.key)
+
+
 class SaysWho:
     """See :class:`homeserver.http.authentication.OriginAuthenticator`."""
 
@@ -100,6 +128,7 @@ class ReceivingServer:
         self.clock = core.clock
         self.outcomes = CountedOutcomes()
         self.edus = RecordedEdus()
+        self.policy = PolicyAdvice()
         directory, log = core.directory, core.log
         self.checks = EventChecks(SignatureChecker(cast(KeyRing, keys), run_here), run_here)
         self.state_store = SqlRoomStateStore(log)
@@ -115,6 +144,7 @@ class ReceivingServer:
             MissingEvents(asking, known),
             auth,
             StatesBefore(asking, auth, known, directory, states),
+            Recommendations(self.policy),
         )
         self.intake = Intake(directory, judging, fetching, servers, core.clock)
         self.staging = SqlStagingStore(log)
@@ -225,9 +255,13 @@ class ReceivingServer:
         bodies = [each.pdu_object() if isinstance(each, Event) else each for each in pdus]
         target = f"/_matrix/federation/v1/send/{txn_id or f'txn{self._transactions}'}"
         body = {"origin": origin, "pdus": bodies, "edus": list(edus)}
+        return await self.sent_body(origin, json.dumps(body).encode(), target)
+
+    async def sent_body(self, origin: ServerName, body: bytes, target: str = SEND) -> Response:
+        """Receive any body as a transaction; the answer."""
         route, parameters = self.dispatcher.router.find("PUT", target)
         request = make_request(
-            "PUT", target, body, parameters=parameters, headers={"Authorization": origin}
+            "PUT", target, parameters=parameters, headers={"Authorization": origin}, raw_body=body
         )
         answer = await self.dispatcher.answer(route, request)
         return Response(answer.status, json.loads(answer.body), {})

@@ -276,6 +276,24 @@ async def test_a_redaction_that_came_before_what_it_redacts_counts_once_that_is_
     assert stored.event.content == {}
 
 
+async def test_what_a_server_adds_to_history_without_signing_it_is_not_kept(
+    here: ReceivingServer, branch: Branch, alices: RemoteServer
+) -> None:
+    old = branch.send(MESSAGE, BOB, {"body": "old"})
+    await here.joins(branch)
+    added = {"age": 5, "redacted_because": {"type": "m.room.redaction"}}
+    alices.told_instead["backfill"] = lambda _: {
+        "pdus": [
+            {**branch.room.events[event_id].pdu_object(), "unsigned": added}
+            for event_id in oldest_first(branch)[-2::-1]
+        ]
+    }
+    await page(here, branch)
+    stored = next(e for e in await here.timeline(branch) if e.event.event_id == old.event_id)
+    assert stored.event.pdu == old.pdu
+    assert stored.redacted_by is None
+
+
 async def test_what_was_missed_is_filled_in_between(
     here: ReceivingServer, branch: Branch, alices: RemoteServer
 ) -> None:

@@ -9,7 +9,7 @@ from twisted.internet.defer import Deferred
 
 from federation.inbound.missing_events import AT_ONCE, ROUNDS
 from federation.inbound.outcomes import Outcome
-from federation.inbound.room_inbox import FIRST_PAUSE_MS, MOST_ATTEMPTS
+from federation.inbound.room_inbox import FIRST_PAUSE_MS, MOST_ATTEMPTS, Arrived
 from homeserver.domain.canonical_json import JsonObject, encode_lenient_json
 from homeserver.domain.event_hashes import content_hash
 from homeserver.domain.event_signatures import sign_event
@@ -364,9 +364,10 @@ async def test_a_flood_in_one_room_leaves_the_turns_of_another(
     await here.joins(branch)
     other = a_room("12")
     await here.joins(other)
-    flood = messages(branch, 50)
+    flood = messages(branch, 400)
     quick = messages(other, 3)
-    await here.sent(A, flood)
+    nid = (await here.room(branch)).view.nid
+    await here.inbox.stage(A, [Arrived(nid, event) for event in flood])
     await here.sent(B, quick)
     await here.shows(quick[-1])
     assert (await here.shown(branch))[-1] != flood[-1].event_id

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
+
+import pytest
 
 from federation.inbound.outcomes import Outcome
 from homeserver.domain.canonical_json import JsonObject
 from homeserver.ports.rooms.events import Standing
 from tests.federation.inbound.receiving_server import ANNA, A, B, C, ReceivingServer
-from tests.homeserver.domain.event_factory import ALICE, BOB, Branch, a_room
+from tests.homeserver.domain.event_factory import ALICE, BOB, CAROL, Branch, a_room
 
 MESSAGE = "m.room.message"
 
@@ -121,6 +124,49 @@ async def test_events_that_are_no_events_fail_alone(here: ReceivingServer, branc
     assert results
     assert all(set(result) == {"error"} for result in results.values())
     assert await here.standing(hello) is Standing.ACCEPTED
+
+
+async def test_what_a_server_adds_without_signing_it_is_not_kept(
+    here: ReceivingServer, branch: Branch
+) -> None:
+    await here.joins(branch)
+    hello = branch.send(MESSAGE, ALICE, {"body": "hello"})
+    invite = branch.invite(ALICE, CAROL)
+    added = {"age": 5, "age_ts": 1, "redacted_because": {}, "invite_room_state": []}
+    pdus = [{**event.pdu_object(), "unsigned": added} for event in (hello, invite)]
+    assert await here.receives(A, pdus) == {hello.event_id: {}, invite.event_id: {}}
+    assert [stored.event.pdu for stored in (await here.timeline(branch))[-2:]] == [
+        hello.pdu,
+        invite.pdu,
+    ]
+
+
+DEEP = b'{"x":' * 150 + b"1" + b"}" * 150
+
+
+@pytest.mark.parametrize("odd", [DEEP, b'{"n":1e999}', b'"\xff"', b'{"content":' + DEEP + b"}"])
+async def test_what_cannot_be_read_fails_alone(
+    here: ReceivingServer, branch: Branch, odd: bytes
+) -> None:
+    await here.joins(branch)
+    hello = branch.send(MESSAGE, ALICE, {"body": "hello"})
+    pdus, edus = [odd, hello.pdu, odd], [odd, json.dumps(_typing()).encode()]
+    body = b'{"pdus":[%s],"edus":[%s]}' % (b",".join(pdus), b",".join(edus))
+    response = await here.sent_body(A, body)
+    assert (response.status, response.json) == (200, {"pdus": {hello.event_id: {}}})
+    await here.judged()
+    assert await here.standing(hello) is Standing.ACCEPTED
+    assert here.outcomes.counted == {Outcome.ACCEPTED: 1, Outcome.MALFORMED: 2}
+    assert [edu_type for _, edu_type, _ in here.edus.received] == ["m.typing"]
+
+
+@pytest.mark.parametrize(
+    "body", [b"[]", b"{", b'{"pdus":{}}', b'{"edus":1}', b'{"pdus":null}', b'{"pdus":[1}']
+)
+async def test_what_is_no_transaction_is_refused(here: ReceivingServer, body: bytes) -> None:
+    response = await here.sent_body(A, body)
+    assert response.status == 400
+    assert response.json["errcode"] in ("M_BAD_JSON", "M_NOT_JSON")
 
 
 async def test_an_event_of_a_server_that_the_room_denies_is_refused(

@@ -240,7 +240,7 @@ class FederatedServer(SlidingServer):
             HandshakeApi(
                 MemberTemplates(resident, restricted, name),
                 Submissions(resident, door, self.pen),
-                ResidentJoins(self.states, self.events, name),
+                ResidentJoins(self.states, self.events, name, many_members=4),
                 self.events,
                 run_here,
             ),

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 
+from federation.inbound.own_events import OwnEvents
 from federation.transport.errors import RemoteError
+from federation.transport.request_paths import federation_path
 from homeserver.domain.canonical_json import JsonObject
 from homeserver.domain.errors import Unrecognized
 from homeserver.domain.events import Event, EventDraft, build_event
 from homeserver.domain.identifiers import EventId, RoomId, ServerName
+from homeserver.domain.policy_servers import is_recommended
 from homeserver.domain.room_versions import ROOM_VERSIONS, EventFormat, room_version
 from homeserver.domain.signing import SigningKey
 from homeserver.http.answers import Answer, error_answer, ok
 from homeserver.http.request import Request
 from homeserver.ports.rooms.events import Standing
+from tests.federation.inbound.receiving_server import PolicyAdvice
 from tests.federation.membership.servers import FederatedServer, invite, join, leave
 from tests.rooms_fixture import Person, quoted, refused
 from tests.sliding_fixture import Phone, a_list
@@ -357,6 +362,59 @@ async def test_stripped_state_is_believed_of_older_rooms(
     assert [e["type"] for e in told] == ["m.room.name", "m.room.member"]
 
 
+async def test_an_invite_is_recommended_before_it_is_sent(
+    here: FederatedServer, there: FederatedServer
+) -> None:
+    alice, bob = here.person("alice"), there.person("bob")
+    advice = PolicyAdvice()
+    there.directory.recommend_by(OwnEvents(advice, there.judging, there.events))
+    keys = {"ed25519": advice.key.verify_key_base64}
+    content = {"via": there.server_name, "public_keys": keys}
+    policy = {"type": "m.room.policy", "state_key": "", "content": content}
+    room = await bob.creates_room(preset="private_chat", initial_state=[policy])
+    response = await bob.post(
+        f"/rooms/{quoted(room)}/invite", {"user_id": alice.user_id, "reason": "spam"}
+    )
+    assert refused(response) == (403, "M_FORBIDDEN")
+    assert here.rows("SELECT room_id FROM rooms") == []
+    assert (await invite(bob, room, alice)).status == 200
+    invited = await there.newest(room)
+    assert set(invited.pdu_object()["signatures"]) == {here.server_name, there.server_name}
+    assert is_recommended(invited, (await there.actor(room)).view.policy_server)
+
+
+async def test_the_first_form_of_an_invite_describes_the_room_in_what_is_not_signed(
+    here: FederatedServer, there: FederatedServer
+) -> None:
+    alice, bob = here.person("alice"), there.person("bob")
+    event = _invite(there, bob, alice.user_id, {}, version="1")
+    name = {
+        "type": "m.room.name",
+        "state_key": "",
+        "sender": bob.user_id,
+        "content": {"name": "Den"},
+    }
+    unsigned = {"age": 5, "invite_room_state": [name]}
+    content = {**event.pdu_object(), "unsigned": unsigned}
+    answer: Any = bytearray()
+    await there.federation_client.stream(
+        "PUT",
+        here.server_name,
+        federation_path("invite", event.room_id, event.event_id),
+        lambda _: answer.extend,
+        content=content,
+    )
+    status, told = json.loads(answer)
+    assert status == 200
+    assert told["event"]["unsigned"] == unsigned
+    phone = await device(alice)
+    phone.since = None
+    shown = (await phone.sync()).room(event.room_id, "invite")["invite_state"]["events"]
+    assert [e["type"] for e in shown] == ["m.room.name", "m.room.member"]
+    (kept,) = (await here.events.fetch_ids([event.event_id])).values()
+    assert "unsigned" not in kept.event.pdu_object()
+
+
 def _invite(
     server: FederatedServer,
     sender: Person,
@@ -383,7 +441,7 @@ def _invite(
         depth=5,
         server_name=server.server_name,
         signing_key=key or server.signing_key,
-        event_id=EventId("$i:there.test") if rules.event_format is EventFormat.V1 else None,
+        event_id=EventId("$i:there.test:8448") if rules.event_format is EventFormat.V1 else None,
     )
 
 

@@ -188,10 +188,20 @@ async def test_members_are_omitted_but_for_those_who_name_the_room(
 async def test_a_named_room_is_told_without_members(
     here: FederatedServer, there: FederatedServer
 ) -> None:
-    room = await a_room(there.person("bob"), name="Den")
+    others = [there.person(f"user{n}") for n in range(2)]
+    room = await a_room(there.person("bob"), *others, name="Den")
     event = (await made(here, there, room)).event
     answer = await send_join(here, there, event, omit_members="true")
     assert "m.room.member" not in {e["type"] for e in answer["state"]}
+
+
+async def test_a_small_room_is_told_whole(here: FederatedServer, there: FederatedServer) -> None:
+    room = await a_room(there.person("bob"), there.person("carol"), name="Den")
+    event = (await made(here, there, room)).event
+    answer = await send_join(here, there, event, omit_members="true")
+    members = [e for e in answer["state"] if e["type"] == "m.room.member"]
+    assert answer["members_omitted"] is False
+    assert len(members) == 2
 
 
 async def test_a_leave_in_the_first_form_is_answered_by_a_pair(

@@ -169,6 +169,32 @@ async def test_a_server_that_does_not_work_is_left_alone(remote: Remote, status:
     assert len(remote.received) == 1
 
 
+@pytest.mark.parametrize("errcode", ["M_UNKNOWN", "M_LIMIT_EXCEEDED", "M_RESOURCE_LIMIT_EXCEEDED"])
+async def test_a_server_that_says_that_it_does_not_work_is_left_alone(
+    remote: Remote, errcode: str
+) -> None:
+    remote.answers(Reply(503, json.dumps({"errcode": errcode}).encode()))
+    with pytest.raises(DestinationUnavailable):
+        await remote.client.get_json(HS, PATH)
+    assert remote.health.retry_at_ms(HS) is not None
+
+
+@pytest.mark.parametrize(
+    ("status", "errcode"), [(504, "M_NOT_YET_UPLOADED"), (502, "M_TOO_LARGE"), (500, "M_OTHER")]
+)
+async def test_an_error_about_the_request_is_not_held_against_the_server(
+    remote: Remote, status: int, errcode: str
+) -> None:
+    remote.answers(Reply(status, json.dumps({"errcode": errcode, "error": "no"}).encode()))
+    for _ in range(2):
+        with pytest.raises(RemoteError) as caught:
+            await remote.client.get_json(HS, PATH)
+        error = caught.value
+        assert (error.remote_status, error.remote_errcode) == (status, errcode)
+    assert len(remote.received) == 2
+    assert remote.health.retry_at_ms(HS) is None
+
+
 async def test_a_server_that_cannot_be_reached_is_left_alone(remote: Remote) -> None:
     for _ in range(2):
         with pytest.raises(DestinationUnavailable):

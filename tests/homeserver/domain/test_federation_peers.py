@@ -32,3 +32,16 @@ def test_a_server_is_allowed_or_not(
     allow: list[str] | None, deny: list[str], server: str, expected: bool
 ) -> None:
     assert FederationPeers(allow, deny).allows(ServerName(server)) is expected
+
+
+def test_servers_are_blocked_beside_the_deny_list() -> None:
+    peers = FederationPeers(None, ["evil.example"])
+    peers.block([ServerName("B.example"), ServerName("c.example:8448")])
+    assert peers.blocked == {"b.example", "c.example:8448"}
+    for name in ("b.example", "b.EXAMPLE:443", "c.example:8448", "evil.example"):
+        assert not peers.allows(ServerName(name))
+    for name in ("c.example", "a.b.example"):
+        assert peers.allows(ServerName(name))
+    peers.block([])
+    assert peers.allows(ServerName("b.example"))
+    assert not peers.allows(ServerName("evil.example"))

@@ -26,6 +26,7 @@ from tests.clock import FakeClock
 from tests.http_requests import Response, TestClient, make_request
 
 ALICE = Requester(UserId("@alice:hs"), DeviceId("PHONE"), 1)
+ADMIN = Requester(UserId("@admin:hs"), DeviceId("DESK"), 4, is_admin=True)
 BOB = Requester(UserId("@bob:hs"), DeviceId("LAPTOP"), 2)
 GUEST = Requester(UserId("@guest:hs"), DeviceId("WEB"), 3, is_guest=True)
 
@@ -35,7 +36,7 @@ class Tokens:
     knows without asking; ``used`` is who was seen, and from where."""
 
     def __init__(self) -> None:
-        self.requesters = {"alice": ALICE, "bob": BOB, "guest": GUEST}
+        self.requesters = {"alice": ALICE, "bob": BOB, "guest": GUEST, "admin": ADMIN}
         self.cached: set[str] = set()
         self.asked: list[str] = []
         self.used: list[tuple[Requester, str, str]] = []
@@ -173,6 +174,35 @@ async def test_guests_may_do_what_is_for_guests_only(server: Server) -> None:
     assert (await server.get("/GUEST", token="guest")).status == 200
     response = await server.get("/USER", token="guest")
     assert (response.status, response.json["errcode"]) == (403, "M_GUEST_ACCESS_FORBIDDEN")
+
+
+async def test_what_is_for_administrators_is_for_nobody_else(server: Server) -> None:
+    assert (await server.get("/ADMIN", token="admin")).json == {"user_id": "@admin:hs"}
+    for token, status in (("alice", 403), ("guest", 403), ("nonsense", 401), (None, 401)):
+        assert (await server.get("/ADMIN", token=token)).status == status
+        server.clock.advance(10)
+    assert server.surface.calls == 1
+
+
+async def test_whoever_runs_the_server_may_do_what_administrators_may_and_nothing_else() -> None:
+    server = Server()
+    dispatcher = Dispatcher(
+        server.client.dispatcher.router,
+        server.tokens,
+        server.client.dispatcher.limits,
+        lambda route, method, status, seconds: None,
+        is_operator=lambda token: token == "operator",
+    )
+    server.client.dispatcher = dispatcher.restricted(lambda route: True)
+    assert (await server.get("/ADMIN", token="operator")).json == {"user_id": None}
+    for operation, token in (
+        ("ADMIN", "other"),
+        ("USER", "operator"),
+        ("GUEST", "operator"),
+        ("OPTIONAL", "operator"),
+    ):
+        server.clock.advance(10)
+        assert (await server.get(f"/{operation}", token=token)).status == 401
 
 
 async def test_a_token_in_the_query_counts_too(server: Server) -> None:

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 
 import { deviceKnown, encrypted, openEncryptedRoom, read, say } from "../encryption.mjs";
-import { logIn, register, until } from "../people.mjs";
+import { logIn, register, registerElsewhere, until } from "../people.mjs";
 
 /** A network that keeps back its answers while it is down. */
 class Network {
@@ -23,7 +23,7 @@ class Network {
 const network = new Network();
 const [alice, bob] = await Promise.all([
     register("alice", encrypted()),
-    register("bob", encrypted({}, { fetchFn: network.fetch })),
+    registerElsewhere("bob", encrypted({}, { fetchFn: network.fetch })),
 ]);
 const roomId = await openEncryptedRoom(alice, bob);
 const keysLeft = async () =>

@@ -2,8 +2,6 @@
 
 import assert from "node:assert/strict";
 
-import { VerifierEvent } from "matrix-js-sdk/lib/crypto-api/index.js";
-
 import {
     deviceKnown,
     encrypted,
@@ -11,20 +9,16 @@ import {
     openEncryptedRoom,
     ready,
     setUpRecovery,
+    shownEmoji,
     started,
     trustsDevice,
 } from "../encryption.mjs";
-import { logIn, register, until, when } from "../people.mjs";
-
-async function shownEmoji(verifier) {
-    const shown = () => verifier.getShowSasCallbacks();
-    return when(verifier, VerifierEvent.ShowSas, shown, "the emoji");
-}
+import { logIn, register, registerElsewhere, until } from "../people.mjs";
 
 const vault = {};
 const [laptop, bob] = await Promise.all([
     register("alice", encrypted(vault)),
-    register("bob", encrypted()),
+    registerElsewhere("bob", encrypted()),
 ]);
 const alice = laptop.getUserId();
 await setUpRecovery(laptop, vault);

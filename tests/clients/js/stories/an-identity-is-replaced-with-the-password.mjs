@@ -8,11 +8,11 @@ import {
     setUpCrossSigning,
     withPassword,
 } from "../encryption.mjs";
-import { PASSWORD, logIn, register, until } from "../people.mjs";
+import { PASSWORD, logIn, register, registerElsewhere, until } from "../people.mjs";
 
 const [alice, bob] = await Promise.all([
     register("alice", encrypted()),
-    register("bob", encrypted()),
+    registerElsewhere("bob", encrypted()),
 ]);
 await setUpCrossSigning(alice);
 await openEncryptedRoom(alice, bob);

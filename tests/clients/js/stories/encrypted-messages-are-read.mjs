@@ -3,11 +3,11 @@
 import assert from "node:assert/strict";
 
 import { encrypted, openEncryptedRoom, read, say } from "../encryption.mjs";
-import { register } from "../people.mjs";
+import { register, registerElsewhere } from "../people.mjs";
 
 const [alice, bob] = await Promise.all([
     register("alice", encrypted()),
-    register("bob", encrypted()),
+    registerElsewhere("bob", encrypted()),
 ]);
 const roomId = await openEncryptedRoom(alice, bob);
 

@@ -2,9 +2,9 @@
 
 import assert from "node:assert/strict";
 
-import { openRoom, received, register, until } from "../people.mjs";
+import { openRoom, received, register, registerElsewhere, until } from "../people.mjs";
 
-const [alice, bob] = await Promise.all([register("alice"), register("bob")]);
+const [alice, bob] = await Promise.all([register("alice"), registerElsewhere("bob")]);
 const roomId = await openRoom(alice, bob);
 assert.equal(bob.getRoom(roomId).name, "Tea");
 

@@ -17,12 +17,12 @@ import {
     trustsDevice,
     trustsUser,
 } from "../encryption.mjs";
-import { logIn, register, until, when } from "../people.mjs";
+import { logIn, register, registerElsewhere, until, when } from "../people.mjs";
 
 const vault = {};
 const [alice, bob] = await Promise.all([
     register("alice", encrypted(vault)),
-    register("bob", encrypted()),
+    registerElsewhere("bob", encrypted()),
 ]);
 await Promise.all([setUpRecovery(alice, vault), setUpCrossSigning(bob)]);
 const phone = await logIn(alice.getUserId(), encrypted(vault));

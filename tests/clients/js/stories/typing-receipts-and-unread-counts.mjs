@@ -4,9 +4,9 @@ import assert from "node:assert/strict";
 
 import { NotificationCountType } from "matrix-js-sdk";
 
-import { logIn, openRoom, received, register, until } from "../people.mjs";
+import { logIn, openRoom, received, register, registerElsewhere, until } from "../people.mjs";
 
-const [alice, bob] = await Promise.all([register("alice"), register("bob")]);
+const [alice, bob] = await Promise.all([register("alice"), registerElsewhere("bob")]);
 const roomId = await openRoom(alice, bob);
 const room = bob.getRoom(roomId);
 

@@ -261,6 +261,32 @@ async def test_what_was_corrupted_is_mended(server: AdminServer, is_loaded_anew:
     assert topics == [new]
 
 
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "UPDATE memberships SET membership = 'leave'",
+        "DELETE FROM memberships",
+        "DELETE FROM state_intervals WHERE type = 'm.room.member'",
+        "DELETE FROM state_intervals WHERE type = 'm.room.power_levels'",
+        "DELETE FROM state_intervals WHERE type = 'm.room.create'",
+        "DELETE FROM state_intervals",
+    ],
+)
+async def test_who_is_in_the_room_and_may_do_what_is_mended(
+    server: AdminServer, damage: str
+) -> None:
+    alice, room_id, _, _ = await a_room(server)
+    server.execute(damage)
+    await server.forgets(room_id)
+    assert not (await server.check(room_id))["is_right"]
+    response = await server.rebuild(room_id, apply=True)
+    assert response.status == 200, response.json
+    assert (await server.check(room_id))["is_right"]
+    await server.person("bob").sends(room_id, "I am here")
+    await alice.sets(room_id, "m.room.topic", {"topic": "newest"})
+    assert (await server.check(room_id))["is_right"]
+
+
 async def test_places_that_were_lost_come_back_and_those_made_up_go(server: AdminServer) -> None:
     _, room_id, old, _ = await a_room(server)
     nid = (await server.actor(room_id)).view.nid
@@ -304,3 +330,30 @@ async def test_a_room_without_users_of_this_server_is_not_mended(server: AdminSe
     corrupt_topic(server, old, new)
     assert refused(await server.rebuild(room_id, apply=True)) == (403, "M_FORBIDDEN")
     assert (await server.rebuild(room_id, apply=False)).status == 200
+
+
+async def test_where_nobody_may_write_nothing_is_mended(server: AdminServer) -> None:
+    alice, bob = server.person("alice"), server.person("bob")
+    room_id = await alice.creates_room(preset="public_chat", room_version="11")
+    await bob.joins(room_id)
+    old = await alice.sets(room_id, "m.room.topic", {"topic": "old"})
+    new = await alice.sets(room_id, "m.room.topic", {"topic": "new"})
+    levels = {"users": {alice.user_id: 100}, "events_default": 50}
+    await alice.sets(room_id, "m.room.power_levels", levels)
+    await alice.leaves(room_id)
+    corrupt_topic(server, old, new)
+    before = len(await server.timeline(room_id))
+    assert refused(await server.rebuild(room_id, apply=True)) == (403, "M_FORBIDDEN")
+    assert len(await server.timeline(room_id)) == before
+    await bob.leaves(room_id)
+    assert [e["replayed"] for e in (await server.check(room_id))["state_differences"]] == [new]
+
+
+async def test_a_room_that_was_only_heard_of_is_not_found(server: AdminServer) -> None:
+    server.execute(
+        "INSERT INTO rooms (room_nid, room_id, version, shard, published, created_ts)"
+        " VALUES (1, '!heard:elsewhere', '11', 0, FALSE, 0)"
+    )
+    for path in ("", "/check"):
+        response = await server.ask("GET", f"/{quoted('!heard:elsewhere')}{path}")
+        assert refused(response) == (404, "M_NOT_FOUND")

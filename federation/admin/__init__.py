@@ -1,0 +1,1 @@
+"""What operators see of other servers, and do about them."""

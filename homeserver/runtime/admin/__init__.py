@@ -1,0 +1,1 @@
+"""`myelin admin`: looking after a running server from the command line."""
