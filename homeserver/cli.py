@@ -12,8 +12,6 @@ from typing import TextIO
 
 import click
 
-from homeserver.runtime.admin.commands import admin
-
 _config_option = click.option(
     "--config",
     "-c",
@@ -35,12 +33,24 @@ def _configuration_errors() -> Iterator[None]:
         raise click.ClickException(str(error)) from error
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+class _Commands(click.Group):
+    """All commands. Those that look after a running server are imported when they are asked for:
+    the server itself has no use for them."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted([*super().list_commands(ctx), "admin"])
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name == "admin":
+            from homeserver.runtime.admin.commands import admin
+
+            return admin
+        return super().get_command(ctx, cmd_name)
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 def main() -> None:
     """Myelin, a Matrix homeserver."""
-
-
-main.add_command(admin)
 
 
 @main.command()
@@ -176,9 +186,9 @@ def register_user(
 @main.command()
 def version() -> None:
     """Print the version."""
-    from importlib.metadata import version as version_of
+    from homeserver.runtime.version import program_version
 
-    click.echo(f"myelin {version_of('myelin')}")
+    click.echo(f"myelin {program_version()}")
 
 
 if __name__ == "__main__":

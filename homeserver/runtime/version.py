@@ -1,13 +1,12 @@
-"""Which version of the program this is."""
+"""Which version of the program this is. The package is built with it."""
 
 from __future__ import annotations
 
-from importlib.metadata import PackageNotFoundError, version
+from typing import Final
+
+__version__: Final = "0.1.0"
 
 
 def program_version() -> str:
-    """The version that is installed; ``development`` when the program runs from its source."""
-    try:
-        return version("myelin")
-    except PackageNotFoundError:
-        return "development"
+    """The version of the program."""
+    return __version__

@@ -6,7 +6,6 @@ a server that has none does without the memory of Pillow's code.
 
 from __future__ import annotations
 
-import ctypes
 import io
 import math
 import warnings
@@ -84,14 +83,6 @@ def render(file: FileIO, picture: Picture, rendition: Rendition, max_pixels: int
         image.draft(None, _covering(image.size, size))
         thumbnail = _resized(_plain(image), size)
         return _encode(_upright(thumbnail, orientation), profile)
-
-
-def return_memory() -> None:
-    """Give the memory of pictures that were worked on back to the system; the C library keeps it
-    otherwise."""
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
-    if trim is not None:
-        trim(0)
 
 
 @contextmanager

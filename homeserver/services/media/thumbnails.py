@@ -27,6 +27,7 @@ from homeserver.ports.media.media import Content, MediaProvider, StoredFile
 from homeserver.ports.media.thumbnails import Thumbnail, ThumbnailIndex
 from homeserver.ports.threads import RunInThread
 from homeserver.services.media.shared_jobs import SharedJobs
+from homeserver.services.returned_memory import return_memory
 
 IDLE_SECONDS: Final = 5.0
 """How long after making thumbnails their memory is given back to the system."""
@@ -141,7 +142,7 @@ class Thumbnails:
         )
 
     async def _return_memory(self) -> None:
-        await self._run_in_thread(_return_memory)
+        await self._run_in_thread(return_memory)
 
 
 # Pillow comes with the module that uses it, when there is a picture: not with the server.
@@ -165,9 +166,3 @@ def _render(
     with file:
         encoded = render(file, picture, rendition, max_pixels)
     return encoded.content_type, encoded.data
-
-
-def _return_memory() -> None:
-    from homeserver.services.media.picture_rendering import return_memory
-
-    return_memory()
