@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Final
-
-__version__: Final = "0.1.0"
+VERSION = "0.1.0"
 
 
 def program_version() -> str:
     """The version of the program."""
-    return __version__
+    return VERSION
